@@ -1,0 +1,88 @@
+"""What a protocol that can be simulated offers, and how those installed are found (entry points ``tracekit.protocols``).
+
+tracekit never imports an implementation: a package offers a function that returns its protocols by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tracekit.trace.trace import Trace
+
+NETWORKS = ("sync", "async", "partial-sync")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A named bug that a protocol can run with.
+
+    Attributes
+    ----------
+    breaks: the rule that it breaks, with the paper's section.
+    caught_by: the check that must find it.
+    """
+
+    name: str
+    breaks: str
+    caught_by: str
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """What is to be simulated.
+
+    Attributes
+    ----------
+    nodes: processes that run the protocol.
+    seed: decides everything that is random; the same seed, the same trace.
+    network: one of `NETWORKS`.
+    faults: names from the protocol's `faults`; None: drawn from the seed among those that it tolerates; (): none.
+    mutant: name of a bug, or None.
+    clients, operations: how many clients run how many operations in all.
+    """
+
+    nodes: int
+    seed: int = 0
+    network: str = "async"
+    faults: tuple[str, ...] | None = None
+    mutant: str | None = None
+    clients: int = 4
+    operations: int = 1000
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A protocol that can be simulated.
+
+    Attributes
+    ----------
+    claims: globs of the checks that a correct run passes; written to the trace, under a mutant as well.
+    faults: what it tolerates, by name, each with its meaning.
+    simulate: makes the trace. Raises TracekitError TK4xx for settings that it cannot run.
+    progress (argument of simulate): called with operations done and in all.
+    """
+
+    name: str
+    summary: str
+    reference: str
+    claims: tuple[str, ...]
+    mutants: tuple[Mutant, ...]
+    faults: Mapping[str, str]
+    simulate: Callable[[Simulation, Callable[[int, int], None] | None], Trace]
+    default_nodes: int = 3
+    minimum_nodes: int = 1
+    models: tuple[str, ...] = field(default=())
+
+
+@cache
+def protocols() -> Mapping[str, Protocol]:
+    """Every installed protocol by name."""
+    found: dict[str, Protocol] = {}
+    for entry in entry_points(group="tracekit.protocols"):
+        found.update(entry.load()())
+    return dict(sorted(found.items()))

@@ -1,0 +1,1 @@
+"""What a recorded execution is: the schema, the columns, the native file."""

@@ -1,0 +1,258 @@
+"""The native file: Parquet with the schema's columns, and what the run declared as metadata."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Collection
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from tracekit.errors import TracekitError
+from tracekit.trace.assemble import assemble
+from tracekit.trace.columns import AnyColumn, ColumnReader, is_text, supported
+from tracekit.trace.run import Run
+from tracekit.trace.schema import REQUIRED, VERSION, Kind
+from tracekit.trace.trace import SetAside, SetAsides, Trace
+
+MAGIC = b"PAR1"
+BATCH = 1 << 16
+Progress = Callable[[int, int], None]
+
+
+def is_parquet(path: Path, head: bytes) -> bool:
+    """Whether the file begins as Parquet does."""
+    return head.startswith(MAGIC)
+
+
+def read_parquet(
+    path: str | os.PathLike[str], columns: Collection[str] | None = None, progress: Progress | None = None
+) -> Trace:
+    """Reads a native trace, batch by batch, into arrays allocated once.
+
+    Parameters
+    ----------
+    columns: names to read beside the required ones; None: all. Names that the file has not are passed over.
+    progress: called with rows done and rows in all.
+
+    Raises
+    ------
+    TracekitError: TK101 no such file, TK102 not Parquet, TK103 required column missing, TK104 wrong type,
+        TK105 cut off before its end, TK106 / TK107 metadata, TK108 written by a newer version.
+    """
+    place = str(path)
+    with _open(Path(path)) as file:
+        schema = file.schema_arrow
+        metadata = {k.decode(): v.decode("utf-8", "replace") for k, v in (schema.metadata or {}).items()}
+        inferred = _check_version(metadata, place)
+        wanted = [n for n in schema.names if columns is None or n in columns or n in REQUIRED or n == "seq"]
+        if len(set(wanted)) != len(wanted):
+            twice = next(name for name in wanted if wanted.count(name) > 1)
+            raise TracekitError("TK104", f"column {twice} stands in the file twice", at=place)
+        processes = _processes(metadata, place)
+        run = Run.from_json(metadata.get("tracekit.run", "{}"), place)
+        data, processes = _read_columns(file, wanted, processes, place, progress)
+    return assemble(
+        data, at=place, processes=processes, run=run, set_aside=_set_aside(metadata), path=place,
+        complete=metadata.get("tracekit.complete") == "true", inferred=inferred,
+    )
+
+
+def _open(path: Path) -> pq.ParquetFile:
+    if not path.is_file():
+        raise TracekitError("TK101", "there is no such file", at=str(path))
+    size = path.stat().st_size
+    if size == 0:
+        raise TracekitError("TK102", "the file is empty", at=str(path), want="a trace",
+                            help="the recorder may have been killed before it wrote anything")
+    with path.open("rb") as stream:
+        head = stream.read(4)
+        stream.seek(max(0, size - 4))
+        tail = stream.read(4)
+    if head != MAGIC:
+        raise TracekitError("TK102", "this is not a Parquet file", at=str(path), found=f"first bytes {head!r}",
+                            want=f"first bytes {MAGIC!r}")
+    if tail != MAGIC or size < 12:
+        raise TracekitError(
+            "TK105", "the file is cut off before its end", at=str(path),
+            found=f"{size:,} bytes without the closing {MAGIC!r}",
+            help="its writer was stopped before it closed the file; a Parquet file without its end cannot be read",
+        )
+    try:
+        # Text is read as dictionary codes wherever the file has it so.
+        names = pq.read_schema(path)
+        text = [field.name for field in names if is_text(field.type)]
+        return pq.ParquetFile(path, read_dictionary=text)
+    except (pa.ArrowException, OSError) as error:
+        raise TracekitError("TK105", "the Parquet file is damaged", at=str(path), found=_first_line(error)) from None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _check_version(metadata: dict[str, str], place: str) -> tuple[str, ...]:
+    text = metadata.get("tracekit.version")
+    if text is None:
+        return (f"schema version {VERSION} (not declared)",)
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= VERSION:
+        raise TracekitError(
+            "TK108", "the trace was written in a version of the schema that this tracekit does not read", at=place,
+            found=f"tracekit.version {text[:40]}", want=f"1 to {VERSION}", help="a newer tracekit reads it",
+        )
+    return ()
+
+
+def _processes(metadata: dict[str, str], place: str) -> list[str]:
+    text = metadata.get("tracekit.processes", "[]")
+    try:
+        processes = json.loads(text)
+    except ValueError:
+        processes = None
+    if not isinstance(processes, list) or not all(isinstance(p, str) and p for p in processes) or len(
+        set(processes)
+    ) != len(processes):
+        raise TracekitError("TK107", "the metadata entry tracekit.processes is no list of process names", at=place,
+                            found=text[:80], want='a JSON list of different names: ["n1", "n2"]')
+    return processes
+
+
+def _set_aside(metadata: dict[str, str]) -> SetAsides:
+    """What an importer set aside before the file was written. A damaged entry is itself one."""
+    text = metadata.get("tracekit.set_aside")
+    if not text:
+        return SetAsides()
+    try:
+        raw = json.loads(text)
+        first = tuple(SetAside(**entry) for entry in raw["first"])
+        return SetAsides({str(k): int(v) for k, v in raw["counts"].items()}, first)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return SetAsides.of([SetAside("metadata tracekit.set_aside", "the entry cannot be read", text[:120])])
+
+
+def _read_columns(
+    file: pq.ParquetFile, names: list[str], processes: list[str], place: str, progress: Progress | None
+) -> tuple[dict[str, AnyColumn], list[str]]:
+    rows = file.metadata.num_rows
+    schema = file.schema_arrow
+    clock = schema.field("vclock").type if "vclock" in names else None
+    clocks_by_name = clock is not None and (pa.types.is_map(clock) or pa.types.is_struct(clock))
+    if clocks_by_name and not processes:
+        processes = _processes_of(file)
+    readers: dict[str, ColumnReader] = {}
+    for name in names:
+        kind = pa.list_(pa.int64()) if name == "vclock" and clocks_by_name else _read_as(schema.field(name).type)
+        readers[name] = ColumnReader(kind, rows, _members(file, name) if kind is not pa.string() else None)
+    done = 0
+    try:
+        for batch in file.iter_batches(batch_size=BATCH, columns=names):
+            for name, reader in readers.items():
+                array = batch.column(batch.schema.get_field_index(name))
+                if name == "vclock" and clocks_by_name:
+                    array = _named_clocks(array, processes)
+                elif not supported(array.type):
+                    array = pc.cast(array, pa.string()) if _castable(array.type) else _as_json(array)
+                reader.add(array)
+            done += batch.num_rows
+            if progress:
+                progress(done, rows)
+    except (pa.ArrowException, OSError) as error:
+        raise TracekitError("TK105", "the Parquet file is damaged", at=place, found=_first_line(error)) from None
+    return {name: reader.finish() for name, reader in readers.items()}, processes
+
+
+def _read_as(kind: pa.DataType) -> pa.DataType:
+    return kind if supported(kind) else pa.string()
+
+
+def _castable(kind: pa.DataType) -> bool:
+    return pa.types.is_decimal(kind) or pa.types.is_temporal(kind)
+
+
+def _as_json(array: pa.Array) -> pa.Array:
+    """Types that no check reads (nested, binary) are kept as text, to be shown."""
+    return pa.array([None if v is None else json.dumps(v, default=repr) for v in array.to_pylist()], pa.string())
+
+
+def _members(file: pq.ParquetFile, name: str) -> int | None:
+    """Upper bound of the members of a list column: the values of its leaf in all row groups."""
+    meta = file.metadata
+    if not meta.num_row_groups:
+        return 0
+    leaves = [i for i in range(meta.num_columns) if meta.schema.column(i).path.split(".")[0] == name]
+    if len(leaves) != 1:
+        return None
+    return sum(meta.row_group(g).column(leaves[0]).num_values for g in range(meta.num_row_groups))
+
+
+def _processes_of(file: pq.ParquetFile) -> list[str]:
+    """Processes in order of appearance: the components of clocks that name them."""
+    seen: dict[str, None] = {}
+    for batch in file.iter_batches(batch_size=BATCH, columns=["process"]):
+        seen.update(dict.fromkeys(p for p in batch.column(0).unique().to_pylist() if p))
+    return [name for name in seen if name != "nemesis"]
+
+
+def _named_clocks(array: pa.Array, processes: list[str]) -> pa.Array:
+    """Maps or structs from process to number as lists in the order of `processes`; a process nobody has is appended."""
+    place = {name: i for i, name in enumerate(processes)}
+    out: list[list[int] | None] = []
+    for clock in array.to_pylist():
+        if clock is None:
+            out.append(None)
+            continue
+        entries = clock.items() if isinstance(clock, dict) else clock
+        row = [0] * len(processes)
+        for name, value in entries:
+            if name not in place:
+                place[name] = len(processes)
+                processes.append(name)
+            row.extend([0] * (place[name] + 1 - len(row)))
+            row[place[name]] = int(value or 0)
+        out.append(row)
+    return pa.array(out, pa.list_(pa.int64()))
+
+
+def write_parquet(trace: Trace, path: str | os.PathLike[str]) -> None:
+    """Writes a native trace; the file appears under its name only when it is whole. Same trace, same bytes.
+
+    Raises
+    ------
+    TracekitError: TK109 where the file cannot be written.
+    """
+    target = Path(path)
+    partial = target.with_name(target.name + ".partial")
+    try:
+        pq.write_table(to_table(trace), partial, compression="zstd", row_group_size=1 << 20)
+        partial.replace(target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise TracekitError("TK109", "the trace cannot be written", at=str(path), found=_first_line(error)) from None
+
+
+def to_table(trace: Trace) -> pa.Table:
+    """The trace as an Arrow table with its metadata, as it stands in a native file."""
+    arrays: dict[str, Any] = {
+        "process": pa.DictionaryArray.from_arrays(pa.array(trace.process), pa.array(trace.processes, pa.string())),
+        "seq": pa.array(trace.seq),
+        "kind": pa.DictionaryArray.from_arrays(pa.array(trace.kind), pa.array([k.label for k in Kind], pa.string())),
+    }
+    arrays.update((name, column.to_arrow()) for name, column in trace.columns.items())
+    metadata = {
+        "tracekit.version": str(VERSION),
+        "tracekit.processes": _json(list(trace.processes[: trace.components])),
+        "tracekit.run": trace.run.to_json(),
+        "tracekit.complete": "true" if trace.complete else "false",
+    }
+    if trace.set_aside.count:
+        first = [{"place": s.place, "reason": s.reason, "text": s.text, "field": s.field} for s in trace.set_aside.first]
+        metadata["tracekit.set_aside"] = _json({"counts": dict(trace.set_aside.counts), "first": first})
+    return pa.table(arrays).replace_schema_metadata(metadata)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
