@@ -71,7 +71,7 @@ class Execution:
     @cached_property
     def messages(self) -> Messages:
         """Sends matched to receives."""
-        return match(self.trace)
+        return match(self.trace, self.program_order)
 
     @cached_property
     def happens_before(self) -> HappensBefore:

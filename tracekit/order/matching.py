@@ -1,28 +1,147 @@
-"""Matching: which receives belong to which send."""
+"""Matching: which receives belong to which send (multicast, duplicates, lost and orphaned messages told apart)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tracekit.kernels.engine import kernels
+from tracekit.order.program import ProgramOrder
+from tracekit.trace.columns import Column
+from tracekit.trace.schema import Kind
 from tracekit.trace.trace import Trace
 
 
 @dataclass(frozen=True, eq=False)
 class Messages:
-    """Sends and receives of one trace.
+    """Sends and receives of one trace, joined by message id.
 
     Attributes
     ----------
-    send_of: int64, shape (n,): row of the send that each receive belongs to; -1 where there is none, and for other
-        events.
+    send_of: int64, shape (n,): row of the send that a receive belongs to; -1 for a receive without one, and for
+        other events.
+    identity: int64, shape (n,): message ids made dense; -1 where a row has none.
+    ambiguous: rows of receives whose id was sent by several processes: no send can be told.
     """
 
+    trace: Trace
     send_of: NDArray[np.int64]
+    identity: NDArray[np.int64]
+    ambiguous: NDArray[np.int64]
+
+    @cached_property
+    def receives(self) -> NDArray[np.int64]:
+        """Rows of all receives with a message id."""
+        return np.flatnonzero((self.trace.kind == Kind.RECEIVE) & (self.identity >= 0))
+
+    @cached_property
+    def sends(self) -> NDArray[np.int64]:
+        """Rows of all sends with a message id."""
+        return np.flatnonzero((self.trace.kind == Kind.SEND) & (self.identity >= 0))
+
+    @cached_property
+    def orphans(self) -> NDArray[np.int64]:
+        """Rows of receives whose message nobody sent."""
+        found = self.receives[self.send_of[self.receives] < 0]
+        return np.setdiff1d(found, self.ambiguous, assume_unique=True)
+
+    @cached_property
+    def undelivered(self) -> NDArray[np.int64]:
+        """Rows of sends that no receive belongs to: lost, or in flight at the end."""
+        received = np.zeros(len(self.trace), np.bool_)
+        matched = self.send_of[self.send_of >= 0]
+        received[matched] = True
+        if len(self.ambiguous):
+            maybe = np.isin(self.identity[self.sends], self.identity[self.ambiguous])
+            received[self.sends[maybe]] = True
+        return self.sends[~received[self.sends]]
+
+    @cached_property
+    def repeated(self) -> NDArray[np.int64]:
+        """Rows of receives that took a message again that the same process had received before. O(n log n) on ids
+        that were received more than once, O(n) on the others."""
+        rows = self.receives
+        counts = np.bincount(self.identity[rows]) if len(rows) else np.zeros(0, np.int64)
+        rows = rows[counts[self.identity[rows]] > 1] if len(rows) else rows
+        order = np.lexsort((self.trace.seq[rows], self.trace.process[rows], self.identity[rows]))
+        rows = rows[order]
+        same = (self.identity[rows[1:]] == self.identity[rows[:-1]]) & (
+            self.trace.process[rows[1:]] == self.trace.process[rows[:-1]]
+        )
+        return rows[1:][same]
+
+    def name(self, row: int) -> str:
+        """The message id of a row, as recorded."""
+        column = self.trace.get("message")
+        return "?" if column is None else str(column.at(int(row)))
 
 
-def match(trace: Trace) -> Messages:
-    """Joins sends and receives by message id."""
-    raise NotImplementedError
+def match(trace: Trace, program: ProgramOrder) -> Messages:
+    """Joins sends and receives by message id. O(n).
+
+    A message sent again by the same process belongs, for the sake of order, to its earliest send that fits the
+    receiver: whichever copy arrived, that send came before. An id sent by several processes is ambiguous and
+    matches nothing.
+    """
+    n = len(trace)
+    identity, count = _dense(trace.get("message"), n)
+    send = np.full(count, -1, np.int64)
+    state = np.zeros(count, np.int8)
+    loops = kernels("order", work=n)
+    loops.matching(trace.kind, trace.process, program.index, identity, send, state)
+    send_of = np.full(n, -1, np.int64)
+    receives = np.flatnonzero((trace.kind == Kind.RECEIVE) & (identity >= 0))
+    ids = identity[receives]
+    send_of[receives] = send[ids]
+    ambiguous = receives[state[ids] == loops.AMBIGUOUS]
+    send_of[ambiguous] = -1
+    _prefer_addressed(trace, program, identity, receives[state[ids] == loops.RESENT], send_of)
+    return Messages(trace, send_of, identity, ambiguous)
+
+
+def _dense(column: Column | None, n: int) -> tuple[NDArray[np.int64], int]:
+    """Message ids as dense non-negative integers, -1 where absent; and how many there may be."""
+    if column is None:
+        return np.full(n, -1, np.int64), 0
+    if column.texts is not None:
+        return column.values.astype(np.int64), len(column.texts)
+    present = column.present
+    values = column.values
+    used = values[present] if column.valid is not None else values
+    if not len(used):
+        return np.full(n, -1, np.int64), 0
+    low, high = int(used.min()), int(used.max())
+    if high - low < 4 * n + 1024:
+        dense = values - low
+        count = high - low + 1
+    else:
+        distinct, inverse = np.unique(used, return_inverse=True)
+        dense = np.full(n, -1, np.int64)
+        dense[present] = inverse
+        count = len(distinct)
+    if column.valid is not None:
+        dense = np.where(present, dense, -1)
+    return dense, count
+
+
+def _prefer_addressed(
+    trace: Trace, program: ProgramOrder, identity: NDArray[np.int64], receives: NDArray[np.int64], send_of: NDArray[np.int64]
+) -> None:
+    """For ids sent several times by one process: the earliest send addressed to the receiver, where one is."""
+    peer = trace.get("peer")
+    if peer is None or not len(receives):
+        return
+    to = trace.process_codes(peer)
+    ids = np.unique(identity[receives])
+    sends = np.flatnonzero((trace.kind == Kind.SEND) & np.isin(identity, ids))
+    sends = sends[np.argsort(program.index[sends], kind="stable")]
+    first: dict[tuple[int, int], int] = {}
+    for row in sends.tolist():
+        first.setdefault((int(identity[row]), int(to[row])), row)
+    for row in receives.tolist():
+        addressed = first.get((int(identity[row]), int(trace.process[row])))
+        if addressed is not None:
+            send_of[row] = addressed
