@@ -78,6 +78,8 @@ class CheckResult:
     certificate: short evidence for HOLDS where there is one (a linearization), plain JSON.
     facts: measurements for people, plain JSON values by name.
     remark: the measurements as one line.
+    rests_on: what else the verdict supposes, one phrase each: ``model: kv (declared)``.
+    broken_assumptions: assumptions of the protocol that this run was seen to break; beside the verdict, never instead.
     """
 
     examined: Mapping[str, int] = field(default_factory=dict)
@@ -90,6 +92,8 @@ class CheckResult:
     certificate: Any = None
     facts: Mapping[str, Any] = field(default_factory=dict)
     remark: str = ""
+    rests_on: tuple[str, ...] = ()
+    broken_assumptions: tuple[str, ...] = ()
     check: str = ""
     required: bool = False
     implied_by: str | None = None

@@ -55,7 +55,7 @@ def vector_errors(
     """What is wrong with each event's vector timestamp, and in which component; returns how many were examined.
 
     state: per row, 0 no timestamp (or no component of its own): passed over; 1 the event does not tick; 2 it does;
-    3 as 2, and a receive whose send is not known, which may have brought any knowledge.
+    3 as 2, and the event may have brought knowledge from a send that is not known.
     The rule (Fidge 1988, Mattern 1989): the largest of the previous event's vector and the send's, and one more in the
     own component. Only those two are looked at, so an error is reported where it arises and not again downstream.
     """
@@ -97,7 +97,7 @@ def vector_errors(
                     error = OWN_JUMPED
             elif here < brought:
                 error = MISSING_MERGE
-            elif here > max(earlier, brought) and state[row] != 3 and (before >= 0 or send >= 0):
+            elif here > max(earlier, brought) and state[row] != 3:
                 error = FROM_THE_FUTURE
             if error != FINE:
                 error_out[row] = error

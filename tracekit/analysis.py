@@ -1,0 +1,157 @@
+"""analyze(): which checks apply and are required, run them, collect what they found."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from tracekit.execution import Execution, Options
+from tracekit.registry import Check, checks, select_checks
+from tracekit.results import CheckResult, Result, TraceSummary
+from tracekit.trace.assemble import describe, fits
+from tracekit.trace.schema import FIELD, Kind
+from tracekit.trace.trace import Trace
+from tracekit.version import TOOL
+from tracekit.vocabulary import domain_fields
+
+Progress = Callable[[str, int, int], None]
+
+
+def analyze(
+    trace: Trace | Execution,
+    *,
+    check: Sequence[str] = (),
+    options: Options | None = None,
+    command: str = "",
+    progress: Progress | None = None,
+) -> Result:
+    """Runs every applicable check on one trace. The required ones decide the verdict, the others are shown.
+
+    Parameters
+    ----------
+    check: names or globs of the checks that are required; empty: the trace's claims; without claims, the defaults.
+    progress: called with a check's name before it runs, how many are done, how many there are.
+
+    Raises
+    ------
+    TracekitError: TK301 for an unknown check, TK302 for an unknown model.
+
+    An interrupt (Ctrl-C) ends the running check and those after it as unknown; what was found until then is returned.
+    """
+    started = time.perf_counter()
+    execution = trace if isinstance(trace, Execution) else Execution(trace, options)
+    named = {name for pattern in check for name in select_checks(pattern)}
+    applicable = [c for c in checks().values() if c.applies(execution)]
+    results: list[CheckResult] = []
+    interrupted = False
+    for done, candidate in enumerate(applicable):
+        if progress:
+            progress(candidate.name, done, len(applicable))
+        required = _is_required(candidate, execution, named)
+        if candidate.search and not required:
+            continue
+        if interrupted:
+            outcome = CheckResult(reasons=("interrupted before it began",))
+        else:
+            try:
+                outcome = _run(candidate, execution)
+            except KeyboardInterrupt:
+                interrupted = True
+                outcome = CheckResult(reasons=("interrupted",))
+        results.append(replace(outcome, check=candidate.name, required=required))
+    return Result(
+        trace=_summary(execution.trace),
+        checks=tuple(results),
+        rests_on=_rests_on(execution, results),
+        not_checked=_not_checked(applicable, execution),
+        broken_assumptions=tuple(
+            dict.fromkeys([*execution.trace.run.broken_assumptions, *(b for r in results for b in r.broken_assumptions)])
+        ),
+        seconds=time.perf_counter() - started,
+        tool=TOOL,
+        command=command,
+        again=execution.trace.run.command,
+    )
+
+
+def _is_required(candidate: Check, execution: Execution, named: set[str]) -> bool:
+    """What the caller names; else what the run claims; else the defaults of the checks."""
+    if named:
+        return candidate.name in named
+    claims = execution.trace.run.claims
+    if claims is not None:
+        return any(fnmatchcase(candidate.name, claim) or candidate.family == claim for claim in claims)
+    return not candidate.measured or candidate.declared(execution)
+
+
+def _run(candidate: Check, execution: Execution) -> CheckResult:
+    started = time.perf_counter()
+    missing = _unusable_columns(candidate, execution.trace)
+    outcome = CheckResult(reasons=missing) if missing else candidate.run(execution, execution.options)
+    return replace(outcome, seconds=time.perf_counter() - started)
+
+
+def _unusable_columns(candidate: Check, trace: Trace) -> tuple[str, ...]:
+    """Why the check cannot read what it needs: a column is missing, or not of its type."""
+    reasons = []
+    for name in candidate.columns:
+        column = trace.columns.get(name)
+        field = FIELD.get(name) or domain_fields().get(name)
+        if column is None:
+            reasons.append(f"{name} is not recorded")
+        elif field is not None and not fits(column, field.type):
+            reasons.append(f"{name} is recorded as {describe(column)}; {field.type} is needed")
+    return tuple(reasons)
+
+
+def _summary(trace: Trace) -> TraceSummary:
+    first = tuple({"place": s.place, "reason": s.reason, "text": s.text, "field": s.field} for s in trace.set_aside.first)
+    return TraceSummary(
+        path=trace.path or "", digest=trace.digest, events=len(trace), processes=trace.processes,
+        set_aside=trace.set_aside.count, set_aside_counts=trace.set_aside.counts, set_aside_first=first,
+        title=_title(trace),
+    )
+
+
+def _title(trace: Trace) -> str:
+    """``raft: 5 nodes, 4 clients, seed 7, async network``: what is known of it."""
+    run = trace.run
+    clients = len(set(trace.process[trace.is_kind(Kind.INVOKE)].tolist()))
+    parts = [f"{run.n} nodes" if run.n else f"{trace.components or len(trace.processes)} processes"]
+    if clients:
+        parts.append(f"{clients} clients")
+    if run.seed is not None:
+        parts.append(f"seed {run.seed}")
+    if run.network:
+        parts.append(f"{run.network} network")
+    subject = run.protocol or run.system
+    return (f"{subject}: " if subject else "") + ", ".join(parts)
+
+
+def _rests_on(execution: Execution, results: Sequence[CheckResult]) -> tuple[str, ...]:
+    """What the verdicts suppose, each said once."""
+    trace = execution.trace
+    phrases = []
+    if len(execution.messages.receives):
+        phrases.append("order: message ids")
+    elif "vclock" in trace:
+        phrases.append("order: within processes only (no message ids)")
+    if not trace.run.coverage:
+        phrases.append("coverage: the recording is whole (assumed)")
+    if not trace.complete:
+        phrases.append("the file is not marked complete: its end may be missing")
+    phrases += trace.inferred
+    phrases += [phrase for r in results for phrase in r.rests_on]
+    return tuple(dict.fromkeys(phrases))
+
+
+def _not_checked(applicable: Sequence[Check], execution: Execution) -> tuple[str, ...]:
+    there = {c.family for c in applicable}
+    absent = sorted({c.family for c in checks().values()} - there)
+    phrases = ["liveness"] if not execution.trace.run.quiescent else []
+    if absent:
+        phrases.append(f"{len(absent)} families that have no events here ({', '.join(absent)})" if len(absent) > 1
+                       else f"{absent[0]}, which has no events here")
+    return tuple(phrases)

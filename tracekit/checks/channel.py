@@ -1,0 +1,203 @@
+"""What channels did to messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracekit.execution import Execution, Options
+from tracekit.order.matching import Messages
+from tracekit.registry import check
+from tracekit.results import CheckResult, Violation
+from tracekit.trace.columns import Column
+from tracekit.trace.schema import Kind
+from tracekit.trace.trace import Trace
+
+SHOWN = 20
+
+
+def _messages_recorded(execution: Execution) -> bool:
+    return bool(execution.trace.is_kind(Kind.SEND, Kind.RECEIVE).any())
+
+
+@check("channel.delivery", applies=_messages_recorded)
+def delivery(execution: Execution, options: Options) -> CheckResult:
+    """Every message received was sent, by whom and to whom the receive says, with the same contents.
+
+    Meaning
+        What no channel may do, however bad: deliver a message that nobody sent, deliver it to a process that it was not
+        addressed to, or change what it says. Loss, delay, duplication and reordering are what channels do; they are
+        measured and shown. Where the run declares reliable channels, a message delivered twice is a violation as
+        well, and a message never delivered is one if the run was left alone until nothing moved.
+
+    Example
+        n1:4  send     message 7  to n2
+        n3:9  receive  message 7  from n1      <- wrong receiver: the message was addressed to n2
+
+    Needs
+        `kind` send and receive, and `message` ids. `peer` for senders and receivers. Contents are the fields named
+        `domain.message_*`, where both events have them.
+
+    Cannot see
+        Whether a message that was never received was lost or still under way at the end: it is counted as undelivered.
+        Contents that were not recorded. A receive without a send is excused where the recording may have missed
+        the send: rows were set aside, or a process's start or end is not covered.
+
+    Cost
+        O(n), after the matching of sends and receives.
+
+    Reference
+        Cachin, Guerraoui and Rodrigues, "Introduction to Reliable and Secure Distributed Programming", 2011, section 2.4.
+        Variant: fair-loss links' "no creation" (FLL3) for every channel; perfect links' "no duplication" (PL2) and
+        "reliable delivery" (PL1) where declared.
+    """
+    trace, messages = execution.trace, execution.messages
+    communication = int(trace.is_kind(Kind.SEND, Kind.RECEIVE).sum())
+    sends, receives = len(messages.sends), len(messages.receives)
+    if not sends + receives:
+        return CheckResult(reasons=(f"{communication:,} sends and receives carry no message id (column message)",))
+    found = _Findings(execution)
+    reasons: list[str] = []
+    excuse = _may_have_missed_sends(trace)
+    if excuse and len(messages.orphans):
+        reasons.append(f"{len(messages.orphans):,} receives have no send, but {excuse}")
+    elif len(messages.orphans):
+        found.orphans()
+    found.wrong_ends()
+    found.other_contents()
+    if len(messages.ambiguous):
+        reasons.append(f"{len(messages.ambiguous):,} receives have an id that several processes sent; which send they belong to is unknown")
+    reliable = bool(trace.run.channels.get("reliable"))
+    if reliable:
+        found.not_reliable()
+        if len(messages.undelivered) and not trace.run.quiescent:
+            reasons.append(
+                f"reliable channels are declared and {len(messages.undelivered):,} messages were never received, but the run is not "
+                "marked quiescent: they may have been under way"
+            )
+    facts = _facts(messages)
+    return CheckResult(
+        examined={"sent": sends, "received": receives},
+        violations=tuple(found.violations[:SHOWN]),
+        violations_total=found.total,
+        reasons=tuple(reasons),
+        method="message ids" + (", reliable channels declared" if reliable else ""),
+        facts=facts,
+        remark=_remark(facts),
+    )
+
+
+def _may_have_missed_sends(trace: Trace) -> str:
+    """Why a send may be missing from the recording; empty where none can be."""
+    if trace.set_aside.count:
+        return f"{trace.set_aside.count:,} rows or fields were set aside"
+    if not trace.complete:
+        return "the file is not marked complete"
+    uncovered = [p for p, ends in trace.run.coverage.items() if not (ends.get("start", True) and ends.get("end", True))]
+    return f"the start or end of {', '.join(sorted(uncovered)[:3])} is not recorded" if uncovered else ""
+
+
+def _facts(messages: Messages) -> dict[str, int]:
+    return {
+        "sent": len(messages.sends),
+        "received": len(messages.receives),
+        "received again": len(messages.repeated),
+        "undelivered": len(messages.undelivered),
+    }
+
+
+def _remark(facts: dict[str, int]) -> str:
+    again = f" ({facts['received again']:,} of them again)" if facts["received again"] else ""
+    return f"{facts['sent']:,} sent: {facts['received']:,} received{again}, {facts['undelivered']:,} undelivered (lost or in flight)"
+
+
+class _Findings:
+    """Violations gathered class by class; only the first few are put into words."""
+
+    def __init__(self, execution: Execution) -> None:
+        self.execution = execution
+        self.trace = execution.trace
+        self.messages = execution.messages
+        self.violations: list[Violation] = []
+        self.total = 0
+
+    def _add(self, rows: NDArray[np.int64], put: Any) -> None:
+        self.total += len(rows)
+        room = SHOWN - len(self.violations)
+        self.violations.extend(put(int(row)) for row in rows[: max(room, 0)])
+
+    def orphans(self) -> None:
+        def put(row: int) -> Violation:
+            name = self.messages.name(row)
+            sentence = f"{self.trace.event(row)} received message {name}, which nobody sent in this complete recording."
+            return Violation("received-but-never-sent", sentence, self.execution.witness([row]), (), {"message": name})
+
+        self._add(self.messages.orphans, put)
+
+    def wrong_ends(self) -> None:
+        """A send's peer is its receiver, a receive's peer its sender."""
+        peer = self.trace.get("peer")
+        if peer is None:
+            return
+        codes = self.trace.process_codes(peer)
+        receives = self.messages.receives[self.messages.send_of[self.messages.receives] >= 0]
+        sends = self.messages.send_of[receives]
+        process = self.trace.process
+        addressed, claimed = codes[sends], codes[receives]
+        self._add(receives[(addressed != -1) & (addressed != process[receives])], self._wrong_receiver)
+        self._add(receives[(claimed != -1) & (claimed != process[sends])], self._wrong_sender)
+
+    def _pair(self, anomaly: str, sentence: str, row: int, **facts: Any) -> Violation:
+        send = int(self.messages.send_of[row])
+        edges = (self.execution.edge(send, row),)
+        return Violation(anomaly, sentence, self.execution.witness([send, row]), edges, facts)
+
+    def _wrong_receiver(self, row: int) -> Violation:
+        send = int(self.messages.send_of[row])
+        to = self._peer(send)
+        sentence = f"{self.trace.event(row)} received message {self.messages.name(row)}, which {self.trace.event(send)} had addressed to {to}."
+        return self._pair("wrong-receiver", sentence, row, addressed_to=to)
+
+    def _wrong_sender(self, row: int) -> Violation:
+        send = int(self.messages.send_of[row])
+        said = self._peer(row)
+        sentence = f"{self.trace.event(row)} received message {self.messages.name(row)} as if from {said}; {self.trace.event(send)} sent it."
+        return self._pair("wrong-sender", sentence, row, said_from=said)
+
+    def _peer(self, row: int) -> str:
+        column = self.trace.get("peer")
+        return str(column.at(row)) if column is not None else "?"
+
+    def other_contents(self) -> None:
+        receives = self.messages.receives[self.messages.send_of[self.messages.receives] >= 0]
+        sends = self.messages.send_of[receives]
+        for name, column in self.trace.columns.items():
+            if not isinstance(column, Column) or not name.partition(".")[2].startswith("message_"):
+                continue
+            both = column.present[receives] & column.present[sends]
+            differ = receives[both & (column.values[receives] != column.values[sends])]
+            self._add(differ, lambda row, name=name, column=column: self._changed(row, name, column))
+
+    def _changed(self, row: int, name: str, column: Column) -> Violation:
+        send = int(self.messages.send_of[row])
+        sent, came = column.at(send), column.at(row)
+        sentence = f"Message {self.messages.name(row)} was sent with {name} {sent} ({self.trace.event(send)}) and received with {came} ({self.trace.event(row)})."
+        return self._pair("contents-changed", sentence, row, field=name, sent=sent, received=came)
+
+    def not_reliable(self) -> None:
+        self._add(
+            self.messages.repeated,
+            lambda row: self._pair(
+                "delivered-twice",
+                f"{self.trace.event(row)} received message {self.messages.name(row)} again, on a channel declared reliable.",
+                row,
+            ),
+        )
+        if self.trace.run.quiescent:
+            self._add(self.messages.undelivered, self._never_delivered)
+
+    def _never_delivered(self, row: int) -> Violation:
+        sentence = f"Message {self.messages.name(row)}, sent at {self.trace.event(row)}, was never received, on a channel declared reliable."
+        return Violation("never-delivered", sentence, self.execution.witness([row]))
