@@ -152,6 +152,7 @@ class ColumnReader:
         self.chunks: list[pa.Array] = []
         self.offsets: Int64 | None = None
         self.values: NDArray[Any] | None = None
+        self.member_valid: Bool | None = None
         if is_list(kind):
             self.offsets = np.zeros(rows + 1, np.int64)
             if members is not None and pa.types.is_integer(kind.value_type):
@@ -184,13 +185,20 @@ class ColumnReader:
         if self.values is None:
             self.chunks.append(flat)
         else:
-            self.values[self.offsets[start] : self.offsets[end]] = _numbers(flat)
+            span = slice(self.offsets[start], self.offsets[end])
+            self.values[span] = _numbers(flat)
+            if flat.null_count:
+                if self.member_valid is None:
+                    self.member_valid = np.ones(len(self.values), np.bool_)
+                self.member_valid[span] = np.asarray(flat.is_valid())
 
     def finish(self) -> AnyColumn:
         """The whole column."""
         if self.offsets is not None:
             if self.values is not None:
-                return ListColumn(self.offsets, Column(self.values[: self.offsets[-1]]), self.valid)
+                used = int(self.offsets[-1])
+                valid = None if self.member_valid is None else self.member_valid[:used]
+                return ListColumn(self.offsets, Column(self.values[:used], valid), self.valid)
             members = pa.chunked_array(self.chunks, type=None if self.chunks else self.kind.value_type)
             return ListColumn(self.offsets, _members(members), self.valid)
         if not self.text:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from tracekit.errors import TracekitError
 from tracekit.trace.assemble import assemble
-from tracekit.trace.columns import AnyColumn, ColumnReader, is_text, supported
+from tracekit.trace.columns import AnyColumn, ColumnReader, is_list, is_text, supported
 from tracekit.trace.run import Run
 from tracekit.trace.schema import REQUIRED, VERSION, Kind
 from tracekit.trace.trace import SetAside, SetAsides, Trace
@@ -44,8 +44,15 @@ def read_parquet(
     TracekitError: TK101 no such file, TK102 not Parquet, TK103 required column missing, TK104 wrong type,
         TK105 cut off before its end, TK106 / TK107 metadata, TK108 written by a newer version.
     """
+    try:
+        return _read(Path(path), columns, progress)
+    except UnicodeDecodeError as error:
+        raise TracekitError("TK105", "the Parquet file is damaged", at=str(path), found=_first_line(error)) from None
+
+
+def _read(path: Path, columns: Collection[str] | None, progress: Progress | None) -> Trace:
     place = str(path)
-    with _open(Path(path)) as file:
+    with _open(path) as file:
         schema = file.schema_arrow
         metadata = {k.decode(): v.decode("utf-8", "replace") for k, v in (schema.metadata or {}).items()}
         inferred = _check_version(metadata, place)
@@ -86,7 +93,7 @@ def _open(path: Path) -> pq.ParquetFile:
         # Text is read as dictionary codes wherever the file has it so.
         names = pq.read_schema(path)
         text = [field.name for field in names if is_text(field.type)]
-        return pq.ParquetFile(path, read_dictionary=text)
+        return pq.ParquetFile(path, read_dictionary=text, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise TracekitError("TK105", "the Parquet file is damaged", at=str(path), found=_first_line(error)) from None
 
@@ -144,11 +151,11 @@ def _read_columns(
     if clocks_by_name and not processes:
         processes = _processes_of(file)
     readers: dict[str, ColumnReader] = {}
-    for name in names:
-        kind = pa.list_(pa.int64()) if name == "vclock" and clocks_by_name else _read_as(schema.field(name).type)
-        readers[name] = ColumnReader(kind, rows, _members(file, name) if kind is not pa.string() else None)
     done = 0
     try:
+        for name in names:
+            kind = pa.list_(pa.int64()) if name == "vclock" and clocks_by_name else _read_as(schema.field(name).type)
+            readers[name] = ColumnReader(kind, rows, _members(file, name))
         for batch in file.iter_batches(batch_size=BATCH, columns=names):
             for name, reader in readers.items():
                 array = batch.column(batch.schema.get_field_index(name))
@@ -160,9 +167,9 @@ def _read_columns(
             done += batch.num_rows
             if progress:
                 progress(done, rows)
+        return {name: reader.finish() for name, reader in readers.items()}, processes
     except (pa.ArrowException, OSError) as error:
         raise TracekitError("TK105", "the Parquet file is damaged", at=place, found=_first_line(error)) from None
-    return {name: reader.finish() for name, reader in readers.items()}, processes
 
 
 def _read_as(kind: pa.DataType) -> pa.DataType:
@@ -183,6 +190,10 @@ def _members(file: pq.ParquetFile, name: str) -> int | None:
     meta = file.metadata
     if not meta.num_row_groups:
         return 0
+    if not is_list(file.schema_arrow.field(name).type):
+        return None
+    if any(meta.row_group(g).num_columns != meta.num_columns for g in range(meta.num_row_groups)):
+        raise pa.ArrowInvalid("a row group has other columns than the file")  # Arrow itself would abort
     leaves = [i for i in range(meta.num_columns) if meta.schema.column(i).path.split(".")[0] == name]
     if len(leaves) != 1:
         return None
@@ -227,7 +238,7 @@ def write_parquet(trace: Trace, path: str | os.PathLike[str]) -> None:
     target = Path(path)
     partial = target.with_name(target.name + ".partial")
     try:
-        pq.write_table(to_table(trace), partial, compression="zstd", row_group_size=1 << 20)
+        pq.write_table(to_table(trace), partial, compression="zstd", row_group_size=1 << 20, write_page_checksum=True)
         partial.replace(target)
     except OSError as error:
         partial.unlink(missing_ok=True)
