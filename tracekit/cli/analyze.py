@@ -1,0 +1,147 @@
+"""tracekit analyze"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tracekit.cli.text import progress, status, style
+from tracekit.errors import TracekitError
+
+if TYPE_CHECKING:
+    from tracekit.execution import Execution, Options
+    from tracekit.results import Result
+
+Judged = "list[tuple[Result, Execution]]"
+
+
+class Seconds(click.ParamType[float]):
+    """A duration: ``60s``, ``10m``, ``5ms``."""
+
+    name = "duration"
+    UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        number = value.rstrip("numsh")
+        unit = value[len(number) :] or "s"
+        try:
+            seconds = float(number) * self.UNITS[unit]
+        except (ValueError, KeyError):
+            seconds = -1.0
+        if not 0 <= seconds < 1e9:
+            self.fail(f"{value!r} is no duration; write 60s, 10m or 5ms", param, ctx)
+        return seconds
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  tracekit analyze run.parquet
+  tracekit analyze run.parquet --report report.html
+  tracekit analyze history.log --model cas-register
+  tracekit analyze run.parquet --check 'raft.*' --format json
+
+\b
+Exit codes: 0 all required checks hold, 1 one is violated, 2 unreadable,
+3 none violated and one undecided (or nothing examined), 101 internal error."""
+)
+@click.argument("traces", nargs=-1, required=True, metavar="TRACE...")
+@click.option("--check", "patterns", multiple=True, metavar="GLOB", help="Require these checks; the others are only shown.")
+@click.option("--from", "format_name", metavar="FORMAT", help="The files' format; else recognised by content.")
+@click.option("--model", metavar="NAME", help="Sequential specification of the recorded operations: kv, cas-register:nil=any.")
+@click.option("--skew", type=Seconds(), default=0.0, help="How far recorders' clocks may differ: 5ms.")
+@click.option("--budget", type=Seconds(), default=60.0, show_default="60s", help="Time that each search may take.")
+@click.option("--report", type=click.Path(dir_okay=False), metavar="FILE", help="Also write an interactive HTML report.")
+@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.option("-v", "--verbose", is_flag=True, help="One line a check, every listed violation.")
+def command(
+    traces: tuple[str, ...], patterns: tuple[str, ...], format_name: str | None, model: str | None, skew: float,
+    budget: float, report: str | None, output: str, verbose: bool,
+) -> int:
+    """Check recorded executions and show the events that decide.
+
+    TRACE is a native Parquet file or a log of a known format (tracekit list formats). Which checks are required: those
+    that --check names; else those that the trace claims; else the defaults. The others are measured and shown.
+    """  # fmt: skip
+    from tracekit.execution import Options
+
+    options = Options(model=model, skew_ns=round(skew * 1e9), budget_s=budget)
+    judged: list[tuple[Result, Execution]] = []
+    unreadable = 0
+    for path in traces:
+        try:
+            judged += _judge(path, format_name, patterns, options)
+        except TracekitError as error:
+            if len(traces) == 1:
+                raise
+            unreadable += 1
+            click.echo(str(error), err=True)
+    if report and judged:
+        with status("writing the report"):
+            from tracekit.report.html import write_report
+
+            write_report(judged, report)
+    if output == "json":
+        click.echo(json.dumps(_as_json([result for result, _ in judged]), ensure_ascii=False, indent=1))
+    else:
+        _print([result for result, _ in judged], verbose, report)
+    codes = {result.exit_code for result, _ in judged} | ({2} if unreadable else set())
+    return next(code for code in (101, 2, 1, 3, 0) if code in codes)
+
+
+def _judge(path: str, format_name: str | None, patterns: tuple[str, ...], options: Options) -> list[tuple[Result, Execution]]:
+    from tracekit.analysis import analyze
+    from tracekit.execution import Execution
+    from tracekit.reading import read_traces
+    from tracekit.registry import select_checks
+
+    for pattern in patterns:
+        select_checks(pattern)  # a mistyped name is told before anything is read
+    with progress(f"reading {Path(path).name}") as advance:
+        found = read_traces(path, format_name, advance)
+    judged = []
+    for trace in found:
+        execution = Execution(trace, options)
+        with status(f"checking {Path(path).name}") as say:
+            result = analyze(
+                execution, check=patterns, command=shlex.join(["tracekit", *sys.argv[1:]]),
+                progress=lambda name, done, total: say(f"{name}   ({done + 1} of {total})"),
+            )
+        judged.append((result, execution))
+    return judged
+
+
+def _as_json(results: list[Result]) -> dict[str, Any]:
+    if len(results) == 1:
+        return results[0].to_json()
+    codes = [result.exit_code for result in results]
+    worst = next(code for code in (1, 3, 0) if code in codes)
+    verdict = {0: "holds", 1: "violated", 3: "unknown"}[worst]
+    return {"schema": "tracekit.results/1", "verdict": verdict, "runs": [result.to_json() for result in results]}
+
+
+def _print(results: list[Result], verbose: bool, report: str | None) -> None:
+    from tracekit.report.terminal import render
+
+    for result in results:
+        click.echo(render(result, style, verbose))
+        click.echo("\n" + _closing(result, verbose, report) + ("\n" if len(results) > 1 else ""))
+
+
+def _closing(result: Result, verbose: bool, report: str | None) -> str:
+    """Seconds, exit code, and what to do next."""
+    parts = [f"{result.seconds:.1f} s, exit {result.exit_code}"]
+    wrong = next((c for c in result.required if c.verdict in ("violated", "unknown")), None)
+    if wrong is not None:
+        parts.append(f"explain: tracekit explain {wrong.check}")
+    parts.append(f"page: {report}" if report else "page: --report run.html")
+    if not verbose:
+        parts.append("all: -v")
+    return "    ".join(parts)
