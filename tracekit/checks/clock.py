@@ -182,11 +182,11 @@ def vector(execution: Execution, options: Options) -> CheckResult:
     own[has_component] = values[(offsets[:-1] + process)[has_component]]
     convention = convention_of(execution, own, present)
     send_of = execution.messages.send_of
-    state = np.where(present, np.where(convention.ticks, 2, 1), 0).astype(np.int8)
-    state[present & _may_have_learned(execution)] = 3
+    loops = kernels("clocks", work=len(values) + len(trace))
+    learned = _may_have_learned(execution)
+    state = (present * (1 + loops.TICKS * convention.ticks + loops.LEARNED * learned)).astype(np.int8)
     error = np.zeros(len(trace), np.int8)
     where = np.zeros(len(trace), np.int32)
-    loops = kernels("clocks", work=len(values) + len(trace))
     examined = loops.vector_errors(program.rows, process, offsets, values, state, send_of, error, where)
     bad = np.flatnonzero(error)
     before = _previous(execution, present)
@@ -211,7 +211,7 @@ def vector(execution: Execution, options: Options) -> CheckResult:
         facts = {"component": trace.processes[component], "recorded": here, "expected": wanted}
         return Violation(VECTOR_ANOMALIES[code], sentence, execution.witness(shown), edges, facts)
 
-    unseen = int((state == 3).sum())
+    unseen = int((present & learned).sum())
     return CheckResult(
         examined={"events": int(examined)},
         violations=tuple(violation(int(row)) for row in _in_causal_order(execution, bad)[:SHOWN]),

@@ -20,6 +20,9 @@ MISSING_MERGE = 4
 FROM_THE_FUTURE = 5
 OWN_JUMPED = 6
 
+TICKS = 2
+LEARNED = 4
+
 
 @kernel
 def lamport_errors(rows: Int64, process: Int32, clock: Int64, present: Bool, ticks: Bool, send_of: Int64, error_out: Int8) -> int:
@@ -54,8 +57,8 @@ def vector_errors(
 ) -> int:
     """What is wrong with each event's vector timestamp, and in which component; returns how many were examined.
 
-    state: per row, 0 no timestamp (or no component of its own): passed over; 1 the event does not tick; 2 it does;
-    3 as 2, and the event may have brought knowledge from a send that is not known.
+    state: per row, 0 no timestamp (or no component of its own): passed over; else bits: 1 it has one, TICKS it must
+    advance its own component, LEARNED it may have received a message of which no send is known.
     The rule (Fidge 1988, Mattern 1989): the largest of the previous event's vector and the send's, and one more in the
     own component. Only those two are looked at, so an error is reported where it arises and not again downstream.
     """
@@ -90,14 +93,14 @@ def vector_errors(
             if here < earlier:
                 error = WENT_BACK
             elif c == own:
-                tick = 1 if state[row] >= 2 else 0
+                tick = 1 if state[row] & TICKS else 0
                 if here < earlier + tick:
                     error = MISSING_INCREMENT
                 elif before >= 0 and here > earlier + tick:
                     error = OWN_JUMPED
             elif here < brought:
                 error = MISSING_MERGE
-            elif here > max(earlier, brought) and state[row] != 3:
+            elif here > max(earlier, brought) and state[row] & LEARNED == 0:
                 error = FROM_THE_FUTURE
             if error != FINE:
                 error_out[row] = error

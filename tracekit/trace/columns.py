@@ -54,7 +54,8 @@ class Column:
     def code(self, text: str) -> int:
         """The code of a text, -1 where no row has it."""
         assert self.texts is not None, "only text has codes"
-        return int(pc.index(self.texts, text).as_py())
+        texts = self.texts.to_pylist()
+        return texts.index(text) if text in texts else -1
 
     def text(self, code: int) -> str:
         """The text of a code."""
@@ -167,7 +168,7 @@ class ColumnReader:
         if batch.null_count:
             if self.valid is None:
                 self.valid = np.ones(self.rows, np.bool_)
-            self.valid[start:end] = np.asarray(batch.is_valid())
+            self.valid[start:end] = _mask(batch)
         if self.text:
             self.chunks.append(batch if isinstance(batch, pa.DictionaryArray) else batch.dictionary_encode())
         elif self.offsets is not None:
@@ -178,7 +179,7 @@ class ColumnReader:
 
     def _add_lists(self, batch: pa.Array, start: int, end: int) -> None:
         assert self.offsets is not None
-        lengths = np.asarray(pc.fill_null(pc.list_value_length(batch), 0), np.int64)
+        lengths = _filled(pc.list_value_length(batch), 0)
         np.cumsum(lengths, out=self.offsets[start + 1 : end + 1])
         self.offsets[start + 1 : end + 1] += self.offsets[start]
         flat = batch.flatten()
@@ -190,7 +191,7 @@ class ColumnReader:
             if flat.null_count:
                 if self.member_valid is None:
                     self.member_valid = np.ones(len(self.values), np.bool_)
-                self.member_valid[span] = np.asarray(flat.is_valid())
+                self.member_valid[span] = _mask(flat)
 
     def finish(self) -> AnyColumn:
         """The whole column."""
@@ -232,7 +233,7 @@ def _encode(chunks: list[pa.Array], rows: int, valid: Bool | None) -> Column:
     codes = np.empty(rows, np.int32)
     start = 0
     for chunk in chunked.chunks:
-        codes[start : start + len(chunk)] = np.asarray(chunk.indices.fill_null(-1))
+        codes[start : start + len(chunk)] = _filled(chunk.indices, -1)
         start += len(chunk)
     dictionary = chunked.chunks[0].dictionary
     return _without_null_text(codes, valid, dictionary)
@@ -243,7 +244,7 @@ def _without_null_text(codes: NDArray[np.int32], valid: Bool | None, texts: pa.A
     if texts.null_count or len(pc.unique(texts)) != len(texts):
         again = pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), texts).cast(pa.string())
         again = again.dictionary_encode()
-        codes = np.asarray(again.indices.fill_null(-1), np.int32)
+        codes = _filled(again.indices, -1).astype(np.int32)
         texts = again.dictionary
     present = codes >= 0
     return Column(codes, None if present.all() else present, texts)
@@ -258,11 +259,29 @@ def _number_type(kind: pa.DataType) -> type[Any]:
 
 
 def _numbers(array: pa.Array) -> NDArray[Any]:
+    """An Arrow array of numbers as numpy; what stands at nulls means nothing."""
     if pa.types.is_timestamp(array.type) or pa.types.is_duration(array.type):
         array = array.cast(pa.int64())
-    if array.null_count:
-        array = array.fill_null(False if pa.types.is_boolean(array.type) else 0)
-    return np.asarray(array)
+    if pa.types.is_boolean(array.type):
+        return _numbers(array.cast(pa.uint8())).astype(np.bool_)
+    if pa.types.is_float16(array.type):
+        array = array.cast(pa.float64())
+    data = array.buffers()[1]
+    if data is None:
+        return np.zeros(len(array), np.int64)
+    # Through the buffer: Arrow's own conversion imports pandas (0.4 s) where it is installed.
+    kind = np.dtype(str(array.type) if not pa.types.is_floating(array.type) else f"f{array.type.bit_width // 8}")
+    return np.frombuffer(data, kind, count=array.offset + len(array))[array.offset :]
+
+
+def _filled(array: pa.Array, value: int) -> NDArray[Any]:
+    numbers = _numbers(array)
+    return np.where(_mask(array), numbers, value) if array.null_count else numbers
+
+
+def _mask(array: pa.Array) -> Bool:
+    """Shape (n,): where an Arrow array has values."""
+    return _numbers(array.is_valid())
 
 
 def is_text(kind: pa.DataType) -> bool:

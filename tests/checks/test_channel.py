@@ -1,0 +1,118 @@
+"""channel.delivery: what no channel may do, and what channels do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given, settings
+
+from tests.strategies import executions, recordings, trace_of
+from tracekit.analysis import analyze
+from tracekit.execution import Execution
+from tracekit.results import CheckResult, Verdict
+from tracekit.trace.builder import TraceBuilder
+from tracekit.trace.run import Run
+from tracekit.trace.trace import Trace
+
+Row = dict[str, Any]
+
+
+def run(trace: Trace) -> CheckResult:
+    result = analyze(Execution(trace), check=["channel.delivery"])
+    return next(c for c in result.checks if c.check == "channel.delivery")
+
+
+def built(rows: list[Row], **declared: Any) -> Trace:
+    builder = TraceBuilder(["a", "b", "c"], Run(**declared))
+    for row in rows:
+        builder.add(row)
+    return builder.build()
+
+
+def message(**receive: Any) -> list[Row]:
+    return [
+        {"process": "a", "kind": "send", "message": 7, "peer": "b", "raft.message_term": 3},
+        {"process": "b", "kind": "receive", "message": 7, "peer": "a", "raft.message_term": 3, **receive},
+    ]
+
+
+def oracle(rows: list[Row]) -> bool:
+    """Whether something happened that no channel may do, by the words of the page."""
+    for receive in (r for r in rows if r["kind"] == "receive" and r.get("message") is not None):
+        sends = [s for s in rows if s["kind"] == "send" and s.get("message") == receive["message"]]
+        if not sends:
+            return True
+        if len({s["process"] for s in sends}) > 1:
+            continue
+        if receive.get("peer") not in (None, sends[0]["process"]):
+            return True
+        if all(s.get("peer") not in (None, receive["process"]) for s in sends):
+            return True
+    return False
+
+
+@settings(max_examples=400, deadline=None)
+@given(recordings())
+def test_against_the_definition(rows: list[Row]) -> None:
+    # Where a message was sent again to several receivers, only an unaddressed copy leaves the receiver open.
+    ids = [r["message"] for r in rows if r["kind"] == "send" and r.get("message") is not None]
+    if len(ids) != len(set(ids)) or not any(r["kind"] in ("send", "receive") for r in rows):
+        return
+    assert (run(trace_of(rows)).verdict is Verdict.VIOLATED) == oracle(rows)
+
+
+@settings(max_examples=200, deadline=None)
+@given(executions())
+def test_loss_duplication_multicast_and_reordering_are_facts(rows: list[Row]) -> None:
+    trace = trace_of(rows)
+    if rows and any(row["kind"] in ("send", "receive") for row in rows):
+        found = run(trace)
+        assert found.verdict is Verdict.HOLDS
+        received = {row["message"] for row in rows if row["kind"] == "receive"}
+        assert found.facts["undelivered"] == sum(r["kind"] == "send" and r["message"] not in received for r in rows)
+
+
+def test_a_correct_message() -> None:
+    assert run(built(message())).verdict is Verdict.HOLDS
+
+
+def test_wrong_receiver_wrong_sender_other_contents_never_sent() -> None:
+    for receive, anomaly in (
+        ({"process": "c"}, "wrong-receiver"),
+        ({"peer": "c"}, "wrong-sender"),
+        ({"raft.message_term": 4}, "contents-changed"),
+        ({"message": 8}, "received-but-never-sent"),
+    ):
+        assert [v.anomaly for v in run(built(message(**receive))).violations] == [anomaly]
+
+
+def test_a_receive_without_send_is_excused_where_the_send_may_be_missing() -> None:
+    orphan = [message()[1]]
+    assert run(built(orphan)).verdict is Verdict.VIOLATED
+    uncovered = run(built(orphan, coverage={"a": {"start": False, "end": True}}))
+    assert uncovered.verdict is Verdict.UNKNOWN
+    assert "start or end of a" in uncovered.reasons[0]
+    assert run(built([*orphan, {"process": "", "kind": "send"}])).verdict is Verdict.UNKNOWN
+
+
+def test_reliable_channels_must_deliver_once() -> None:
+    twice = [*message(), message()[1]]
+    assert run(built(twice)).verdict is Verdict.HOLDS
+    assert run(built(twice, channels={"reliable": True})).violations[0].anomaly == "delivered-twice"
+    lost = message()[:1]
+    assert run(built(lost)).verdict is Verdict.HOLDS
+    assert run(built(lost, channels={"reliable": True})).verdict is Verdict.UNKNOWN
+    assert run(built(lost, channels={"reliable": True}, quiescent=True)).violations[0].anomaly == "never-delivered"
+
+
+def test_without_ids_nothing_is_decided() -> None:
+    rows = [{"process": "a", "kind": "send"}, {"process": "b", "kind": "receive"}]
+    found = run(built(rows))
+    assert found.verdict is Verdict.UNKNOWN
+    assert "message" in found.reasons[0]
+
+
+def test_many_violations_are_counted_and_few_are_shown() -> None:
+    rows = [{"process": "b", "kind": "receive", "message": i} for i in range(100)]
+    found = run(built(rows))
+    assert (found.violations_total, len(found.violations)) == (100, 20)
