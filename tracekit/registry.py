@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -67,7 +66,7 @@ class Check:
     @property
     def reference(self) -> str:
         """The paper that the check follows, shortened for a line of output: the first sentence of that part."""
-        return self.page.get("Reference", "").split(". ")[0].rstrip(".")
+        return " ".join(self.page.get("Reference", "").split()).split(". ")[0].rstrip(".")
 
 
 def parse_page(doc: str) -> dict[str, str]:
@@ -163,8 +162,3 @@ def formats() -> Mapping[str, Format]:
 
 def _import_all(path: list[str], prefix: str) -> list[object]:
     return [importlib.import_module(info.name) for info in pkgutil.walk_packages(path, prefix)]
-
-
-def words(name: str) -> str:
-    """``log-matching`` as words."""
-    return re.sub(r"[-_]", " ", name)

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from tracekit.execution import Execution, Options
     from tracekit.results import Result
 
-Judged = "list[tuple[Result, Execution]]"
-
-
 class Seconds(click.ParamType[float]):
     """A duration: ``60s``, ``10m``, ``5ms``."""
 
@@ -71,28 +68,29 @@ def command(
     that --check names; else those that the trace claims; else the defaults. The others are measured and shown.
     """  # fmt: skip
     from tracekit.execution import Options
+    from tracekit.report.terminal import clean
 
     options = Options(model=model, skew_ns=round(skew * 1e9), budget_s=budget)
     judged: list[tuple[Result, Execution]] = []
-    unreadable = 0
+    errors: list[dict[str, str]] = []
     for path in traces:
         try:
             judged += _judge(path, format_name, patterns, options)
         except TracekitError as error:
             if len(traces) == 1:
                 raise
-            unreadable += 1
-            click.echo(str(error), err=True)
+            errors.append({"path": path, "code": error.code, "error": str(error)})
+            click.echo(clean(str(error)), err=True)
     if report and judged:
         with status("writing the report"):
             from tracekit.report.html import write_report
 
             write_report(judged, report)
     if output == "json":
-        click.echo(json.dumps(_as_json([result for result, _ in judged]), ensure_ascii=False, indent=1))
+        click.echo(json.dumps(_as_json([result for result, _ in judged], errors), ensure_ascii=False, indent=1))
     else:
         _print([result for result, _ in judged], verbose, report)
-    codes = {result.exit_code for result, _ in judged} | ({2} if unreadable else set())
+    codes = {result.exit_code for result, _ in judged} | ({2} if errors else set())
     return next(code for code in (101, 2, 1, 3, 0) if code in codes)
 
 
@@ -118,13 +116,14 @@ def _judge(path: str, format_name: str | None, patterns: tuple[str, ...], option
     return judged
 
 
-def _as_json(results: list[Result]) -> dict[str, Any]:
-    if len(results) == 1:
+def _as_json(results: list[Result], errors: list[dict[str, str]]) -> dict[str, Any]:
+    if len(results) == 1 and not errors:
         return results[0].to_json()
-    codes = [result.exit_code for result in results]
-    worst = next(code for code in (1, 3, 0) if code in codes)
-    verdict = {0: "holds", 1: "violated", 3: "unknown"}[worst]
-    return {"schema": "tracekit.results/1", "verdict": verdict, "runs": [result.to_json() for result in results]}
+    codes = {result.exit_code for result in results} | ({2} if errors else set())
+    worst = next(code for code in (2, 1, 3, 0) if code in codes)
+    verdict = {0: "holds", 1: "violated", 2: "unreadable", 3: "unknown"}[worst]
+    runs = [result.to_json() for result in results]
+    return {"schema": "tracekit.results/1", "verdict": verdict, "runs": runs, "errors": errors}
 
 
 def _print(results: list[Result], verbose: bool, report: str | None) -> None:
