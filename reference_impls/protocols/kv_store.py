@@ -1,0 +1,74 @@
+"""A key-value store as a deterministic state machine, with the sessions that make a repeated request harmless.
+
+After Ongaro & Ousterhout 2014, section 8: the state machine keeps, per client, the serial number of its latest request
+and the result; a request that comes a second time is answered from there and not executed again. A client has one
+request at a time.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """A client's request: which client, its serial number, and an operation in the trace's terms (values as JSON)."""
+
+    client: str
+    number: int
+    f: str
+    key: str
+    value: str | None
+
+    @property
+    def digest(self) -> str:
+        """Equal for equal commands, and only for those; short enough to be read by people."""
+        value = "" if self.value is None else f" {self.value}"
+        return f"{self.f} {self.key}{value} ({self.client} #{self.number})"
+
+
+class Result(NamedTuple):
+    """What came of a command; `value` is what a read found, None: nothing."""
+
+    ok: bool
+    value: str | None
+
+
+class KvStore:
+    """The state: values by key, the latest request and result by client."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+        self.sessions: dict[str, tuple[int, Result]] = {}
+
+    def known(self, command: Command) -> Result | None:
+        """The result of a command that was already executed, None where it was not."""
+        number, result = self.sessions.get(command.client, (0, None))
+        return result if number == command.number else None
+
+    def apply(self, command: Command) -> Result:
+        """Executes a command, once."""
+        number, result = self.sessions.get(command.client, (0, _REFUSED))
+        if command.number <= number:
+            return result
+        result = self.execute(command)
+        self.sessions[command.client] = (command.number, result)
+        return result
+
+    def execute(self, command: Command) -> Result:
+        """What a command does to the values."""
+        key, value = command.key, command.value
+        if command.f == "read":
+            return Result(True, self.values.get(key))
+        assert value is not None, "only reads come without a value"
+        if command.f == "write":
+            self.values[key] = value
+            return Result(True, value)
+        old, new = (json.dumps(part) for part in json.loads(value))
+        if self.values.get(key) != old:
+            return _REFUSED
+        self.values[key] = new
+        return Result(True, value)
+
+
+_REFUSED = Result(False, None)

@@ -1,0 +1,141 @@
+"""Raft with one rule broken each: bugs that were made in real implementations, for checks to find.
+
+Some bugs show only in rare situations. Their runs get faults that bring those about (unless `--faults` says otherwise):
+the bug is never forced, only its opportunity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reference_impls.protocols.kv_store import Command
+from reference_impls.protocols.raft.messages import Entry, RequestVote
+from reference_impls.protocols.raft.node import RaftNode
+from reference_impls.runtime.faults import Ambush
+from reference_impls.runtime.network import MILLISECOND
+from tracekit.protocols import Mutant
+
+
+class CommitOlderTerm(RaftNode):
+    """Commits whatever a majority stores, be it of an older term."""
+
+    def _may_commit(self, index: int) -> bool:
+        return True
+
+
+class VoteTwice(RaftNode):
+    """Votes for whoever asks, even if it has voted in this term."""
+
+    def _may_vote_for(self, candidate: str) -> bool:
+        return True
+
+
+class ForgetVote(RaftNode):
+    """Makes its term stable and not its vote."""
+
+    def _stable_cells(self) -> dict[str, Any]:
+        return {"term": self.term}
+
+
+class VoteWithoutLogCheck(RaftNode):
+    """Votes without comparing logs."""
+
+    def _up_to_date(self, message: RequestVote) -> bool:
+        return True
+
+
+class CommitWithoutQuorum(RaftNode):
+    """Commits what half of the servers store: one copy too few."""
+
+    def _copies_needed(self) -> int:
+        return max(1, self.majority - 1)
+
+
+class StaleReads(RaftNode):
+    """Answers reads from its own state, whether it leads or not."""
+
+    def _on_request(self, client: str, command: Command) -> None:
+        if command.f == "read":
+            self._answer(command, True, self.store.values.get(command.key))
+        else:
+            super()._on_request(client, command)
+
+
+class TruncateCommitted(RaftNode):
+    """Cuts its log behind the entries of every AppendEntries, a late one as well, though nothing conflicts."""
+
+    def _store(self, previous: int, entries: Sequence[Entry]) -> None:
+        super()._store(previous, entries)
+        end = previous + len(entries)
+        if len(self.log) > end:
+            del self.log[end:]
+            self._changed_from = min(self._changed_from or end + 1, end + 1)
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A mutant: what it is, how it runs, and the faults that give it an opportunity."""
+
+    mutant: Mutant
+    node: type[RaftNode]
+    faults: tuple[str, ...]
+    ambushes: tuple[Ambush, ...] = ()
+
+
+ELECTIONS = Ambush("raft.become_leader", chance=0.5, down_ns=400 * MILLISECOND, times=12)
+"""New leaders crash: many elections."""
+
+BUGS: dict[str, Bug] = {
+    bug.mutant.name: bug
+    for bug in (
+        Bug(
+            Mutant(
+                "commit-older-term", "a leader commits only entries of its own term by counting (5.4.2, Figure 8)",
+                "raft.commit-current-term",
+            ),
+            CommitOlderTerm, ("crash", "partition"),
+        ),
+        Bug(
+            Mutant("vote-twice", "a server votes at most once in a term (5.2)", "raft.one-vote-per-term"),
+            VoteTwice, ("loss", "reordering"), (ELECTIONS,),
+        ),
+        Bug(
+            Mutant(
+                "forget-vote", "votedFor is on stable storage before the server answers (Figure 2)",
+                "raft.one-vote-per-term",
+            ),
+            ForgetVote, ("loss", "reordering"),
+            (ELECTIONS, Ambush("raft.request_vote", chance=0.3, down_ns=MILLISECOND, times=40)),
+        ),
+        Bug(
+            Mutant(
+                "vote-without-log-check", "a vote goes only to a log at least as up to date as the voter's (5.4.1)",
+                "raft.vote-up-to-date",
+            ),
+            VoteWithoutLogCheck, ("crash", "partition"),
+        ),
+        Bug(
+            Mutant(
+                "commit-without-quorum", "an entry is committed once a majority of the servers store it (5.3)",
+                "raft.commit-quorum",
+            ),
+            CommitWithoutQuorum, ("loss", "crash"),
+        ),
+        Bug(
+            Mutant(
+                "stale-reads", "a read reflects every write completed before it (8)", "consistency.linearizable"
+            ),
+            StaleReads, ("partition", "crash"),
+        ),
+        Bug(
+            Mutant(
+                "truncate-committed", "AppendEntries removes entries only where one conflicts (Figure 2, receiver 3)",
+                "raft.commit-stability",
+            ),
+            TruncateCommitted, ("reordering", "duplication"),
+        ),
+    )
+}
+"""Every bug by its mutant's name."""

@@ -1,0 +1,155 @@
+"""Closed-loop clients of a replicated key-value store: each has one operation at a time under way.
+
+As in Jepsen: an operation without an answer ends as ``info``, it may or may not have happened. Then its process ends
+as well, and a new one goes on (c1, c1.2, c1.3, ...), so that every process is sequential.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from reference_impls.protocols.kv_store import Command
+from reference_impls.runtime.effects import (
+    CancelTimer, Done, Effect, Message, Note, Operation, Send, SetTimer,
+)
+from reference_impls.runtime.process import Stable
+
+MILLISECOND = 1_000_000
+RETRY = 120 * MILLISECOND
+"""Without an answer for so long, the same request goes to the next server."""
+BACK_OFF = 25 * MILLISECOND
+"""Pause after being sent away by a server that knows no leader."""
+GIVE_UP = 1_500 * MILLISECOND
+"""Without an answer for so long, the operation is left open (info)."""
+THINK = (100_000, 2 * MILLISECOND)
+"""Between two operations."""
+
+
+@dataclass
+class Quota:
+    """What is left to do for one client, through all its processes.
+
+    Attributes
+    ----------
+    number: operations begun; every written value is `number * clients + index`, so that no value is written twice.
+    seen: what the client last saw at each key, which is what its cas expects.
+    """
+
+    index: int
+    clients: int
+    left: int
+    keys: int
+    number: int = 0
+    seen: dict[str, str] = field(default_factory=dict)
+
+
+class KvClient:
+    """One client process.
+
+    Parameters
+    ----------
+    request: makes the protocol's request message of a command. Answers have `number`, `status` (ok, fail, redirect),
+        `value` and `leader`.
+    """
+
+    def __init__(
+        self, name: str, servers: Sequence[str], quota: Quota, request: Callable[[Command], Message], random: Random
+    ) -> None:
+        self.name = name
+        self.servers = servers
+        self.server = random.choice(servers)
+        self.quota = quota
+        self.request = request
+        self.random = random
+        self.command: Command | None = None
+
+    def on_start(self, stable: Stable) -> Sequence[Effect]:
+        """Begins after a short pause."""
+        return [Note({}, "client.start"), self._pause()]
+
+    def on_timer(self, now_ns: int, name: str) -> Sequence[Effect]:
+        """Time for the next operation, for another try, or to give up."""
+        if name == "next":
+            return self._begin()
+        command = self.command
+        assert command is not None, "retry and give-up only run during an operation"
+        if name == "retry":
+            self.server = self._another()
+            return self._ask(command)
+        end = Operation("info", command.number, command.f, command.key, command.value)
+        return [end, Done()]
+
+    def on_message(self, now_ns: int, sender: str, message: Any) -> Sequence[Effect]:
+        """An answer; one to an earlier request has come too late to matter."""
+        command = self.command
+        if command is None or message.number != command.number:
+            return []
+        if message.status == "redirect":
+            if sender != self.server:
+                return []  # the request has gone elsewhere since
+            if message.leader and message.leader != sender:
+                self.server = message.leader
+                return self._ask(command)
+            return [SetTimer("retry", BACK_OFF)]
+        self.server = sender
+        return self._complete(command, message.status, message.value)
+
+    def _begin(self) -> Sequence[Effect]:
+        quota = self.quota
+        if not quota.left:
+            return [Done()]
+        quota.left -= 1
+        quota.number += 1
+        command = self.command = self._choose()
+        invoke = Operation("invoke", command.number, command.f, command.key, command.value)
+        return [invoke, SetTimer("give-up", GIVE_UP), *self._ask(command)]
+
+    def _choose(self) -> Command:
+        """Half reads; of the rest, three writes to two cas, where the client has seen a value that it can expect."""
+        quota = self.quota
+        key = f"k{self.random.randint(1, quota.keys)}"
+        new = str(quota.number * quota.clients + quota.index)
+        dice = self.random.random()
+        if dice < 0.5:
+            return Command(self.name, quota.number, "read", key, None)
+        if dice < 0.8 or key not in quota.seen:
+            return Command(self.name, quota.number, "write", key, new)
+        return Command(self.name, quota.number, "cas", key, f"[{quota.seen[key]},{new}]")
+
+    def _complete(self, command: Command, status: str, value: str | None) -> Sequence[Effect]:
+        self.command = None
+        if status == "ok":
+            self._learn(command, value)
+        shown = value if command.f == "read" else command.value
+        end = Operation("ok" if status == "ok" else "fail", command.number, command.f, command.key, shown)
+        return [CancelTimer("retry"), CancelTimer("give-up"), end, self._pause()]
+
+    def _learn(self, command: Command, value: str | None) -> None:
+        seen = self.quota.seen
+        if command.f == "cas":
+            assert command.value is not None
+            seen[command.key] = command.value[1:-1].partition(",")[2]
+        elif value is not None:
+            seen[command.key] = value
+
+    def _ask(self, command: Command) -> Sequence[Effect]:
+        return [Send(self.server, self.request(command)), SetTimer("retry", RETRY)]
+
+    def _another(self) -> str:
+        place = self.servers.index(self.server)
+        return self.servers[(place + 1) % len(self.servers)]
+
+    def _pause(self) -> Effect:
+        return SetTimer("next", self.random.randint(*THINK))
+
+
+def quotas(operations: int, clients: int) -> Mapping[str, Quota]:
+    """The operations shared out among clients c1, c2, ...; about eighty to a key, so that keys grow with the run."""
+    keys = max(3, operations // 80)
+    return {
+        f"c{i + 1}": Quota(i, clients, operations // clients + (i < operations % clients), keys)
+        for i in range(clients)
+    }
