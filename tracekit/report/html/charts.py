@@ -11,7 +11,7 @@ from tracekit.report.html.events import Times, last_recorded, plain
 from tracekit.trace.columns import Column
 from tracekit.trace.schema import Kind
 
-BINS = 160
+MOST_BINS = 160
 MOST_FAULTS = 400
 MOST_SPANS = 4_000
 
@@ -23,7 +23,8 @@ def events_over_time(execution: Execution, times: Times) -> dict[str, Any]:
     without a time, counted nowhere else.
     """
     span = times.end - times.origin
-    width = max(1, -(-(span + 1) // BINS))
+    wanted = min(MOST_BINS, max(24, len(execution.trace) // 12))
+    width = max(1, -(-(span + 1) // wanted))
     bins = span // width + 1
     kind = execution.trace.kind[times.present].astype(np.int64)
     place = (times.values[times.present] - times.origin) // width
@@ -71,14 +72,15 @@ def faults(execution: Execution, times: Times) -> dict[str, Any]:
             pending[process, state] = span
     return {
         "spans": [{key: plain(value) for key, value in span.items()} for span in spans],
-        "shown": min(len(rows), MOST_FAULTS), "total": len(rows),
+        "shown": min(len(rows), MOST_FAULTS),
+        "total": len(rows),
     }
 
 
 def _fault(name: str) -> tuple[bool | None, str]:
     """Whether a fault's name says that it begins (True) or ends (False) a state, or neither (None); and which state."""
     word = name.lower().rpartition(".")[2].replace("_", "-").lstrip(":")
-    if word == "heal" or word.endswith("partition") and not word.startswith(("start", "stop", "begin", "end")):
+    if word == "heal" or (word.endswith("partition") and not word.startswith(("start", "stop", "begin", "end"))):
         return word != "heal", "partition"
     first, _, rest = word.partition("-")
     if first in ("start", "begin", "stop", "end", "heal"):
@@ -112,25 +114,39 @@ def raft_terms(execution: Execution, times: Times) -> dict[str, Any] | None:
     process = trace.process[rows]
     new = np.ones(len(rows), np.bool_)
     new[1:] = (
-        (process[1:] != process[:-1]) | (term[rows[1:]] != term[rows[:-1]]) | (role[rows[1:]] != role[rows[:-1]])
-        | down[rows[1:]] | down[rows[:-1]]
+        (process[1:] != process[:-1])
+        | (term[rows[1:]] != term[rows[:-1]])
+        | (role[rows[1:]] != role[rows[:-1]])
+        | down[rows[1:]]
+        | down[rows[:-1]]
     )
     first = np.flatnonzero(new)
     last_of_process = np.append(process[1:] != process[:-1], True)
     final = np.flatnonzero(last_of_process)
-    ends = np.where(np.append(process[first[1:]] == process[first[:-1]], False),
-                    np.append(first[1:], len(rows) - 1), final[np.searchsorted(final, first)])
+    ends = np.where(
+        np.append(process[first[1:]] == process[first[:-1]], False),
+        np.append(first[1:], len(rows) - 1),
+        final[np.searchsorted(final, first)],
+    )
     kept = np.flatnonzero(~down[rows[first]])
     by_time = kept[np.argsort(times.values[rows[first[kept]]], kind="stable")]
     codes = [int(p) for p in np.unique(process)]
     spans = [
-        [codes.index(int(process[first[k]])), times.at(int(rows[first[k]])), times.at(int(rows[ends[k]])),
-         int(term[rows[first[k]]]), _text(roles, int(role[rows[first[k]]]))]
+        [
+            codes.index(int(process[first[k]])),
+            times.at(int(rows[first[k]])),
+            times.at(int(rows[ends[k]])),
+            int(term[rows[first[k]]]),
+            _text(roles, int(role[rows[first[k]]])),
+        ]
         for k in by_time[:MOST_SPANS].tolist()
     ]
     return {
         "processes": [trace.processes[p] for p in codes],
-        "spans": spans, "shown": len(spans), "total": len(kept), "roles": roles is not None,
+        "spans": spans,
+        "shown": len(spans),
+        "total": len(kept),
+        "roles": roles is not None,
     }
 
 

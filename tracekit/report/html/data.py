@@ -1,4 +1,4 @@
-"""What a page shows of one analysis, as plain dicts and lists: JSON values only, bounded whatever the size of the trace."""
+"""What a page shows of one analysis, as plain dicts and lists: JSON values, bounded whatever the trace's size."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracekit.execution import Execution
-from tracekit.registry import Check, checks, words
+from tracekit.registry import Check, checks
 from tracekit.report.html.charts import events_over_time, faults, raft_terms
 from tracekit.report.html.events import WHOLE, EventTable, Surroundings, Times, beginning, plain, shorten
 from tracekit.results import CheckResult, Result, Verdict, Violation
@@ -53,8 +53,10 @@ def report_data(result: Result, execution: Execution) -> dict[str, Any]:
         "not_checked": list(result.not_checked),
         "broken_assumptions": list(result.broken_assumptions),
         "checks": shown,
-        "lanes": [{"name": name, "events": int(execution.program_order.starts[p + 1] - execution.program_order.starts[p])}
-                  for p, name in enumerate(trace.processes)],
+        "lanes": [
+            {"name": name, "events": len(execution.program_order.of_process(p))}
+            for p, name in enumerate(trace.processes)
+        ],
         "time": times.to_json(),
         "run": run,
         "events": table.records(times),
@@ -73,7 +75,7 @@ def headline(result: Result) -> str:
     unknown = [c for c in required if c.verdict is Verdict.UNKNOWN]
     if violated:
         first = violated[0]
-        what = words(first.violations[0].anomaly) if first.violations else "violated"
+        what = first.violations[0].anomaly.replace("-", " ") if first.violations else "violated"
         more = f", and {len(violated) - 1} more" if len(violated) > 1 else ""
         return f"{first.check}: {shorten(what, 120)}{more}"
     if unknown:
@@ -119,10 +121,15 @@ def _violation(violation: Violation, execution: Execution, table: EventTable) ->
     for event in violation.events:
         row = rows[event.event]
         number = table.add([row]) if row is not None else []
-        witness.append({
-            "event": event.event, "text": shorten(event.text), "source": event.source,
-            "number": number[0] if number else None, "row": row,
-        })
+        witness.append(
+            {
+                "event": event.event,
+                "text": shorten(event.text),
+                "source": event.source,
+                "number": number[0] if number else None,
+                "row": row,
+            }
+        )
     return {
         "anomaly": violation.anomaly,
         "summary": shorten(violation.summary),

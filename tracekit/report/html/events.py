@@ -82,10 +82,8 @@ class EventTable:
                 record["lost"] = True
             if row in unordered:
                 record["unordered"] = True
-            for key, value in (("term", term(row)), ("role", role(row))):
-                if value is not None:
-                    record[key] = value
-            out.append(record)
+            state = {"term": term(row), "role": role(row)}
+            out.append(record | {key: value for key, value in state.items() if value is not None})
         return out
 
 
@@ -128,7 +126,10 @@ class Times:
     def to_json(self) -> dict[str, Any]:
         """What the page says about its axis."""
         return {
-            "label": self.label, "unit": self.unit, "origin": plain(self.origin), "end": self.end - self.origin,
+            "label": self.label,
+            "unit": self.unit,
+            "origin": plain(self.origin),
+            "end": self.end - self.origin,
             "absent": self.absent,
         }
 
@@ -193,7 +194,8 @@ class Surroundings:
 
     def _after(self, row: int) -> list[int]:
         first, last = np.searchsorted(self.sends, [row, row + 1])
-        return self.receives[first:last].tolist() + self._step(row, 1)
+        receives: list[int] = self.receives[first:last].tolist()
+        return receives + self._step(row, 1)
 
 
 def beginning(execution: Execution, times: Times, count: int) -> Rows:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from tracekit.errors import TracekitError
 from tracekit.execution import Execution
@@ -21,11 +21,14 @@ from tracekit.results import Result
 SCRIPTS = ("dom.js", "order.js", "spacetime.js", "panels.js", "charts.js", "app.js")
 
 Runs = Sequence[tuple[Result, Execution]]
+PathLike = os.PathLike[str] | str
 
 
-def write_report(
-    result: Result | Runs, execution: Execution | os.PathLike[str] | str, path: os.PathLike[str] | str | None = None
-) -> None:
+@overload
+def write_report(result: Result, execution: Execution, path: PathLike, /) -> None: ...
+@overload
+def write_report(runs: Runs, path: PathLike, /) -> None: ...
+def write_report(*arguments: Any) -> None:
     """Writes the page of one analysis, ``write_report(result, execution, path)``, or of several,
     ``write_report([(result, execution), ...], path)``.
 
@@ -33,30 +36,27 @@ def write_report(
     ------
     TracekitError: TK109 where the file cannot be written.
     """
-    if isinstance(result, Result):
-        assert isinstance(execution, Execution), "one result comes with its execution"
-        assert path is not None, "a report needs a path"
-        runs, place = [(result, execution)], path
-    else:
-        assert not isinstance(execution, Execution), "several results come with their executions"
-        runs, place = list(result), execution
-    text = render_report(runs)
+    *what, place = arguments
+    text = render_report(*what)
     try:
         Path(place).write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise TracekitError(
-            "TK109", "the report cannot be written", at=str(place), found=error.strerror or str(error),
+            "TK109",
+            "the report cannot be written",
+            at=str(place),
+            found=error.strerror or str(error),
             help="--report takes the path of a file in a folder that exists and may be written to",
         ) from None
 
 
-def render_report(result: Result | Runs, execution: Execution | None = None) -> str:
+@overload
+def render_report(result: Result, execution: Execution, /) -> str: ...
+@overload
+def render_report(runs: Runs, /) -> str: ...
+def render_report(*arguments: Any) -> str:
     """The page as text: of one analysis, or of several between which it switches."""
-    if isinstance(result, Result):
-        assert execution is not None, "one result comes with its execution"
-        runs: Runs = [(result, execution)]
-    else:
-        runs = result
+    runs: Runs = arguments[0] if len(arguments) == 1 else [arguments]
     return render([report_data(r, e) for r, e in runs])
 
 
@@ -74,10 +74,16 @@ def render(runs: Sequence[dict[str, Any]]) -> str:
     template = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined).from_string(
         _static("page.html")
     )
-    return template.render(
-        policy=Markup(policy), style=Markup(_static("style.css")), script=Markup(script),
-        plotly=Markup(packed), data=Markup(inert({"runs": list(runs)})),
-    ) + "\n"
+    return (
+        template.render(
+            policy=Markup(policy),
+            style=Markup(_static("style.css")),
+            script=Markup(script),
+            plotly=Markup(packed),
+            data=Markup(inert({"runs": list(runs)})),
+        )
+        + "\n"
+    )
 
 
 def inert(value: Any) -> str:

@@ -170,7 +170,7 @@ class App {
 
   checkItem(check, remark) {
     const [family, name] = [check.family, check.check.slice(check.family.length + 1)];
-    const extra = check.implied_by ? "implied" : check.violations_total ? number(check.violations_total) : check.verdict === "unknown" ? "undecided" : "";
+    const extra = check.implied_by ? "implied" : check.violations_total ? number(check.violations_total) : "";
     return this.item({ check: check.check, index: 0 }, verdictMark(check.verdict), [el("span", { class: "family" }, `${family}.`), name], extra, remark,
       `${check.check}: ${check.verdict}`);
   }
@@ -190,22 +190,23 @@ class App {
       if (!entries.some((e) => e.isIntersecting)) return;
       seen.disconnect();
       draw();
-    });
+    }, { rootMargin: "300px" });
     seen.observe(strip);
+    window.onbeforeprint = () => draw();
   }
 
   key(key) {
     if (key.ctrlKey || key.metaKey || key.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName)) return;
-    const items = () => [...document.querySelectorAll("#checks .item:not(.fold)")];
+    const all = [...document.querySelectorAll("#checks .item:not(.fold)")];
+    const items = () => all.filter((node, k) => all.findIndex((other) => other.dataset.item === node.dataset.item) === k);
     const move = (by) => {
-      const all = items();
-      const at = all.findIndex((node) => node.getAttribute("aria-current"));
-      const next = all[Math.min(all.length - 1, Math.max(0, at + by))];
-      if (next) {
-        next.click();
-        const again = items().find((node) => node.getAttribute("aria-current"));
-        if (again) again.scrollIntoView({ block: "nearest" });
-      }
+      const each = items();
+      const at = each.findIndex((node) => node.getAttribute("aria-current"));
+      const next = each[Math.min(each.length - 1, Math.max(0, at + by))];
+      if (!next) return;
+      next.click();
+      const current = document.querySelector("#checks [aria-current]");
+      if (current) current.scrollIntoView({ block: "nearest" });
     };
     const actions = {
       n: () => this.step(1), p: () => this.step(-1), j: () => move(1), k: () => move(-1), d: () => this.switchTheme(), "?": () => this.help(),

@@ -1,9 +1,10 @@
 "use strict";
 // Plotly charts below the finding: events over time with faults and violations, and who led which Raft term.
 
-const KIND_STYLE = {
-  internal: ["#9aa3ad", ""], send: ["#56b4e9", "/"], receive: ["#0072b2", ""], invoke: ["#e69f00", "\\"], ok: ["#009e73", ""],
-  fail: ["#cc79a7", "x"], info: ["#c9b400", "."], crash: ["#a33b00", "+"], restart: ["#6a4fb0", "-"], fault: ["#555555", "|"],
+// After Okabe and Ito: told apart under every common colour blindness; pointing at a bar names each kind.
+const KIND_COLOURS = {
+  internal: "#a9b0b8", send: "#7cc4ea", receive: "#2a7fb8", invoke: "#e9b44c", ok: "#2f9e7c", fail: "#cc79a7", info: "#d9cc4a",
+  crash: "#b93a00", restart: "#6a4fb0", fault: "#6b6b6b",
 };
 
 // Inflates the script that the page carries, once. The policy allows it by its hash.
@@ -52,10 +53,10 @@ const CONFIG = { displayModeBar: false, responsive: true, displaylogo: false, sh
 
 function faultShapes(run, scale) {
   const end = run.time.end;
-  return run.charts.faults.spans.map((span) => ({
+  return run.charts.faults.spans.filter((span) => span.kind === "fault").map((span) => ({
     type: "rect", xref: "x", yref: "paper", y0: 0, y1: 1, layer: "below",
     x0: span.start * scale.factor, x1: (span.end === null ? end : span.end) * scale.factor,
-    fillcolor: colour(span.kind === "fault" ? "--fault-band" : "--crash-band"),
+    fillcolor: colour("--fault-band"),
     line: { width: span.end === span.start ? 1 : 0, color: colour("--fault-line") },
   }));
 }
@@ -79,7 +80,7 @@ async function eventsChart(app, run, node) {
   const x = starts.map((s) => (s + width / 2) * scale.factor);
   const traces = Object.entries(counts).map(([kind, y]) => ({
     type: "bar", name: kind, x, y, width: width * scale.factor * 0.96,
-    marker: { color: KIND_STYLE[kind][0], line: { width: 0 }, pattern: { shape: KIND_STYLE[kind][1], size: 4, solidity: 0.25 } },
+    marker: { color: KIND_COLOURS[kind], line: { width: 0 } },
     hovertemplate: `${kind}: %{y:,}<extra></extra>`,
   }));
   const points = violationPoints(run, scale);
@@ -133,7 +134,7 @@ async function termsChart(run, node) {
       textfont: { size: 10, color: colour("--ink") }, hovertemplate: leaders.map((s) => `${inertText(processes[s[0]])} leads term ${s[3]}<extra></extra>`) });
   }
   const layout = baseLayout(run, node.clientHeight || 130);
-  Object.assign(layout, { shapes: faultShapes(run, scale).filter((s) => s.fillcolor === colour("--fault-band")) });
+  Object.assign(layout, { shapes: faultShapes(run, scale) });
   layout.margin.l = 20 + 7 * Math.min(12, Math.max(...processes.map((p) => [...p].length)));
   layout.yaxis = { ...layout.yaxis, tickvals: processes.map((_, k) => k), ticktext: processes.map((p) => inertText(p, 12)), range: [processes.length - 0.4, -0.7] };
   const plotly = await loadPlotly();
@@ -146,12 +147,12 @@ function chartStrip(app, run) {
   const notes = [`by ${run.time.label}`];
   if (events.absent) notes.push(`${plural(events.absent, "event")} without a time not counted`);
   if (faults.total > faults.shown) notes.push(`the first ${number(faults.shown)} of ${number(faults.total)} faults shown`);
-  const legend = Object.keys(events.counts).map((kind) => el("li", {}, svg("svg", { width: 9, height: 9, "aria-hidden": "true" }, svg("rect", { width: 9, height: 9, fill: KIND_STYLE[kind][0] })), kind));
+  const legend = Object.keys(events.counts).map((kind) => el("li", {}, svg("svg", { width: 9, height: 9, "aria-hidden": "true" }, svg("rect", { width: 9, height: 9, fill: KIND_COLOURS[kind] })), kind));
   const eventsNode = el("div", { class: "chart", role: "img", "aria-label": `Events over time: ${Object.entries(events.counts).map(([kind, y]) => `${number(y.reduce((a, b) => a + b, 0))} ${kind}`).join(", ")}` });
   const termsNode = terms && el("div", { class: "chart", role: "img", "aria-label": `Raft terms: ${plural(terms.total, "span")} of one term and role, at ${plural(terms.processes.length, "process").replace("processs", "processes")}` });
   const strip = [
     el("figure", {}, el("figcaption", {}, el("b", {}, "events over time"), " ", el("span", { class: "muted" }, notes.join(" · ")),
-      el("ul", { class: "legend" }, legend, faults.spans.length > 0 && el("li", {}, el("span", { class: "swatch" }), "faults"),
+      el("ul", { class: "legend" }, legend, faults.spans.length > 0 && el("li", {}, el("span", { class: "swatch" }), "under a fault"),
         run.checks.some((c) => c.violations.length) && el("li", {}, el("span", { class: "square" }, "■"), "violation"))), eventsNode),
     terms && el("figure", {}, el("figcaption", {}, el("b", {}, "Raft terms"), " ", el("span", { class: "muted" },
       terms.roles ? "▲ thick: leads · thin: follows or stands · colour: term" : "no roles are recorded",

@@ -21,26 +21,41 @@ function inOrder(events) {
   return [...events].sort((a, b) => size.get(a) - size.get(b) || a.p - b.p || a.i - b.i);
 }
 
+// The last of a lane's events that happens before another event, if any. The lane is in program order.
+function lastBefore(lane, event) {
+  const known = lane[0].p === event.p ? event.i : event.clock[lane[0].p];
+  let low = 0;
+  let high = lane.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (lane[middle].i < known) low = middle + 1;
+    else high = middle;
+  }
+  return low > 0 ? lane[low - 1] : null;
+}
+
 // Longest chain of the given events that ends in each: Map event -> depth from 0. O(n p log n).
-function causalDepths(events) {
-  const depth = new Map();
+// `story`: events told one after the other, in an order that respects happens-before; each comes after the one before.
+function causalDepths(events, story = []) {
+  const ordered = inOrder(events.filter((e) => e.clock));
   const lanes = new Map();
-  for (const event of inOrder(events.filter((e) => e.clock))) {
-    let deepest = -1;
-    for (const [p, lane] of lanes) {
-      const known = p === event.p ? event.i : event.clock[p];
-      let low = 0;
-      let high = lane.length;
-      while (low < high) {
-        const middle = (low + high) >> 1;
-        if (lane[middle].i < known) low = middle + 1;
-        else high = middle;
-      }
-      if (low > 0) deepest = Math.max(deepest, depth.get(lane[low - 1]));
-    }
-    depth.set(event, deepest + 1);
+  for (const event of ordered) {
     if (!lanes.has(event.p)) lanes.set(event.p, []);
     lanes.get(event.p).push(event);
   }
+  const before = new Map(story.slice(1).map((event, k) => [event, story[k]]));
+  const depth = new Map();
+  const visit = (event) => {
+    if (depth.has(event)) return depth.get(event);
+    depth.set(event, 0); // also ends the search where a story contradicts happens-before
+    let deepest = before.has(event) && before.get(event).clock ? visit(before.get(event)) : -1;
+    for (const lane of lanes.values()) {
+      const last = lastBefore(lane, event);
+      if (last) deepest = Math.max(deepest, visit(last));
+    }
+    depth.set(event, deepest + 1);
+    return deepest + 1;
+  };
+  ordered.forEach(visit);
   return depth;
 }

@@ -20,7 +20,8 @@ class Viewer {
     this.tools = el("div", { class: "tools", role: "toolbar", "aria-label": "Diagram" });
     this.note = el("p", { class: "note" });
     this.legend = el("div");
-    this.main = el("div", { class: "diagram" }, this.diagram.root, this.tools, this.note, this.legend);
+    this.head = el("div", { class: "tools head" });
+    this.main = el("div", { class: "diagram" }, this.head, this.diagram.root, this.tools, this.note, this.legend);
     this.rows = new Map();
   }
 
@@ -47,7 +48,7 @@ class Viewer {
 
   redraw() {
     this.drawnWidth = this.diagram.canvas.clientWidth;
-    this.diagram.show([...this.shown], { witness: new Set(this.witness), broken: this.broken, ties: this.ties });
+    this.diagram.show([...this.shown], { witness: this.witness, broken: this.broken, ties: this.ties });
     this.refresh();
   }
 
@@ -61,19 +62,21 @@ class Viewer {
   drawTools() {
     const { diagram } = this;
     const toggle = (axis, label, hint) => button(label, () => this.setAxis(axis), {
-      class: "toggle", "aria-pressed": String(diagram.axis === axis), title: hint, disabled: axis === "time" && !this.timed() });
-    const held = document.activeElement && this.tools.contains(document.activeElement) ? document.activeElement.dataset.tool : null;
+      class: "toggle", "data-tool": axis, "aria-pressed": String(diagram.axis === axis), title: hint, disabled: axis === "time" && !this.timed() });
+    const held = this.main.contains(document.activeElement) ? document.activeElement.dataset.tool : null;
     const tool = (name, label, action, properties) => button(label, action, { "data-tool": name, ...properties });
     this.tools.replaceChildren(
       el("span", { class: "count" }, this.caption(this)),
-      el("span", { class: "group" }, this.growButtons(tool)),
+      el("span", { class: "group" }, this.growButtons(tool)));
+    this.head.replaceChildren(
       el("span", { class: "group", role: "group", "aria-label": "Horizontal axis" }, el("span", { class: "muted" }, "axis"),
         toggle("causal", "causal", "by happens-before (c)"), toggle("time", "time", `by ${this.run.time.label} (t)`)),
+      el("span", { class: "muted says" }, diagram.axis === "time" ? `by ${this.run.time.label}` : "an event stands right of all that it depends on"),
       el("span", { class: "group", role: "group", "aria-label": "Zoom" },
         tool("out", "−", () => this.setZoom(diagram.zoom / 1.5), { "aria-label": "Narrower" }),
         tool("in", "+", () => this.setZoom(diagram.zoom * 1.5), { "aria-label": "Wider" })));
     if (held) {
-      const again = this.tools.querySelector(`[data-tool="${held}"]:not(:disabled)`);
+      const again = this.main.querySelector(`[data-tool="${held}"]:not(:disabled)`);
       if (again) again.focus();
     }
   }
@@ -256,6 +259,8 @@ function violationPanel(app, run, check, index) {
     everything: run.run.whole ? numbered(run, run.run.events) : null,
     caption: (v) => `${number(v.shown.size)} of ${plural(run.trace.events, "event")}${v.shown.size === witness.length ? ": the witness" : ""}`,
   });
+  const damage = violation.damage && el("p", { class: "damage" }, el("b", {}, "Damage: "), traced(violation.damage));
+  if (damage) viewer.main.append(damage);
   const why = Object.keys(check.page).length ? button("why is this wrong?", () => {
     const page = document.getElementById("explain");
     page.open = true;
@@ -266,10 +271,9 @@ function violationPanel(app, run, check, index) {
     checkHead(check, position),
     el("p", { class: "summary" }, traced(violation.summary), " ", why),
     witness.length ? el("div", { class: "finding" }, viewer.main, el("div", { class: "side" }, witnessTable(viewer, violation, run), viewer.details))
-      : el("p", { class: "muted" }, "This violation names no events."),
-    witness.length && !around && el("p", { class: "note" }, "This page carries only the witness of this violation: it holds the surroundings of those before it, and has no room for more. ",
+      : [el("p", { class: "muted" }, "This violation names no events."), damage],
+    witness.length > 0 && !around && el("p", { class: "note" }, "This page carries only the witness of this violation: it holds the surroundings of those before it, and has no room for more. ",
       el("code", {}, `tracekit analyze --check ${check.check}`), " makes a page of this check alone."),
-    violation.damage && el("p", { class: "damage" }, el("b", {}, "Damage: "), traced(violation.damage)),
     el("div", { class: "below" }, facts(violation.facts, "Facts"), facts(check.facts, "Measured"), reasonsBox(check)),
     howDecided(check), explanation(check, false));
   return { content, viewer: witness.length ? viewer : null };
@@ -283,7 +287,7 @@ function reasonsBox(check) {
   if (!check.reasons.length) return null;
   return el("section", { class: "reasons" }, el("h3", {}, check.verdict === "unknown" ? "Why it is unknown" : "Beyond that, undecided"),
     el("ul", {}, check.reasons.map((r) => el("li", {}, traced(r)))),
-    check.tried.length && [el("h3", {}, "What may help"), el("ul", {}, check.tried.map((t) => el("li", {}, el("code", {}, traced(t)))))]);
+    check.tried.length > 0 && [el("h3", {}, "What may help"), el("ul", {}, check.tried.map((t) => el("li", {}, el("code", {}, traced(t)))))]);
 }
 
 const VERDICT_WORDS = { holds: "HOLDS in this recording", unknown: "UNKNOWN: not decided, which is no pass", violated: "VIOLATED",
@@ -293,7 +297,8 @@ function checkPanel(check) {
   const certificate = check.certificate;
   return { content: el("article", { class: "check" }, checkHead(check, null),
     el("p", { class: "summary" }, el("b", { class: `word ${check.verdict}` }, VERDICT_WORDS[check.verdict]), ". ", check.summary),
-    howDecided(check), reasonsBox(check), check.remark && el("p", { class: "remark" }, traced(check.remark)),
+    howDecided(check), reasonsBox(check),
+    check.verdict === "unknown" && !check.reasons.length && el("p", { class: "remark" }, "The property’s events occur in this recording, but nothing of them could be examined."), check.remark && el("p", { class: "remark" }, traced(check.remark)),
     facts(check.facts, "Measured"),
     certificate && el("details", { class: "certificate" }, el("summary", {}, `Certificate (${number(certificate.characters)} characters${certificate.cut ? ", its beginning" : ""})`),
       certificate.cut && el("p", { class: "note" }, "Cut off here; tracekit analyze --format json has the whole of it."), el("pre", {}, certificate.text)),
@@ -309,7 +314,7 @@ function runPanel(app, run) {
     el("div", { class: "check-head" }, el("h2", {}, "the run"), el("span", { class: "reference" }, traced(run.trace.title))),
     !run.run.whole && el("p", { class: "note" }, `This page shows ${part}. The rest is in the recording: only surroundings of violations are carried along.`),
     !run.complete && el("p", { class: "note" }, "The recorder did not close this file: its last events may be missing."),
-    run.inferred.length && el("p", { class: "note" }, "Inferred, not recorded: ", run.inferred.join("; ")),
+    run.inferred.length > 0 && el("p", { class: "note" }, "Inferred, not recorded: ", run.inferred.join("; ")),
     shown.length ? el("div", { class: "finding wide" }, viewer.main, el("div", { class: "side" }, viewer.details)) : el("p", { class: "muted" }, "The recording holds no events."));
   return { content, viewer: shown.length ? viewer : null };
 }

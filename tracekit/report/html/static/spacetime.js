@@ -3,7 +3,7 @@
 // by recorded time.
 
 const LANE = 44;
-const TOP = 30;
+const TOP = 20;
 const PAD = 26;
 const MARK = 5;
 const TERM_COLOURS = 6;
@@ -49,11 +49,12 @@ class SpaceTime {
     this.selected = null;
   }
 
-  // events: those to show; witness: Set of events; broken: the event at which the rule broke; ties: further edges as
+  // events: those to show; witness: events in the order in which they are told; broken: the event at which the rule broke; ties: further edges as
   // {from, to, reason}.
-  show(events, { witness = new Set(), broken = null, ties = [] } = {}) {
+  show(events, { witness = [], broken = null, ties = [] } = {}) {
     this.events = inOrder(events);
-    this.witness = witness;
+    this.story = witness;
+    this.witness = new Set(witness);
     this.broken = broken;
     this.ties = ties;
     this.draw();
@@ -65,11 +66,20 @@ class SpaceTime {
     const height = TOP + this.lanes.length * LANE + 6;
     const drawing = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group",
       "aria-label": "Space-time diagram. Arrow keys move between events, Enter selects one." });
-    drawing.append(this.axisGroup(height), this.railsGroup(), this.arrowsGroup(), this.tiesGroup(), this.marksGroup());
+    this.taken = [];
+    for (const event of this.story) if (this.x.has(event)) this.free(this.x.get(event) - 9, this.y.get(event.p) - 22, 18, 14);
+    drawing.append(this.axisGroup(height), this.railsGroup(), this.arrowsGroup(), this.tiesGroup(), this.termLabels, this.marksGroup());
     this.canvas.replaceChildren(drawing);
     this.drawLabels();
     this.highlight();
     if (this.selected && !this.marks.has(this.selected)) this.select(null);
+  }
+
+  // Whether a label fits where no other one stands; takes the place if so.
+  free(x, y, width, height) {
+    const clash = this.taken.some((t) => x < t.x + t.width && t.x < x + width && y < t.y + t.height && t.y < y + height);
+    if (!clash) this.taken.push({ x, y, width, height });
+    return !clash;
   }
 
   // Coordinates of every event that has a place on the axis.
@@ -89,7 +99,7 @@ class SpaceTime {
       this.x = new Map(drawn.map((e) => [e, PAD + (e.t - this.first) * this.scale]));
       this.width = plot + 2 * PAD;
     } else {
-      const depth = causalDepths(drawn);
+      const depth = causalDepths(drawn, this.story);
       const columns = [...depth.values()].reduce((a, b) => Math.max(a, b), 0);
       const step = Math.min(92, Math.max(22, room / Math.max(1, columns))) * this.zoom;
       this.x = new Map(drawn.map((e) => [e, PAD + depth.get(e) * step]));
@@ -104,15 +114,12 @@ class SpaceTime {
 
   axisGroup(height) {
     const group = svg("g", { class: "axis", "aria-hidden": "true" });
-    if (this.axis !== "time") {
-      group.append(svg("text", { x: PAD - 8, y: 13 }, "causal order: an event stands right of everything that it depends on →"));
-      return group;
-    }
+    if (this.axis !== "time") return group;
     const step = niceStep(90 / this.scale);
     for (let t = Math.ceil(this.first / step) * step; PAD + (t - this.first) * this.scale <= this.width; t += step) {
       const x = PAD + (t - this.first) * this.scale;
-      group.append(svg("line", { x1: x, x2: x, y1: 18, y2: height }),
-        svg("text", { x, y: 13, "text-anchor": "middle" }, timeText(t, this.run.time.unit, step)));
+      group.append(svg("line", { x1: x, x2: x, y1: 16, y2: height }),
+        svg("text", { x, y: 11, "text-anchor": "middle" }, timeText(t, this.run.time.unit, step)));
     }
     return group;
   }
@@ -121,6 +128,7 @@ class SpaceTime {
   // process are left out, absent while it is down.
   railsGroup() {
     const group = svg("g", { class: "rails", "aria-hidden": "true" });
+    this.termLabels = svg("g", { class: "terms", "aria-hidden": "true" });
     for (const p of this.lanes) {
       const y = this.y.get(p);
       const own = this.drawn.filter((e) => e.p === p).sort((a, b) => a.i - b.i);
@@ -139,7 +147,7 @@ class SpaceTime {
         group.append(rail);
         if (event.term !== undefined && event.term !== termShown && !down) {
           const what = `t${event.term}${event.role === "leader" ? " leader" : ""}`;
-          group.append(svg("text", { class: `term-label term-${termColour(event.term)}`, x: x(k) - 3, y: y + 18 }, what));
+          if (this.free(x(k) - 3, y + 9, 7 * what.length, 12)) this.termLabels.append(svg("text", { class: `term-label term-${termColour(event.term)}`, x: x(k) - 3, y: y + 18 }, what));
           termShown = event.term;
         }
       });
@@ -151,23 +159,23 @@ class SpaceTime {
     const group = svg("g", { class: "arrows", "aria-hidden": "true" });
     this.arrows = [];
     const received = new Set();
-    const named = this.drawn.filter((e) => e.kind === "receive").length <= 36;
+    const tied = new Set(this.ties.flatMap((t) => [t.from, t.to]));
     for (const event of this.drawn) {
       if (event.kind !== "receive") continue;
       const sender = event.send >= 0 ? this.run.events[event.send] : null;
       if (sender && this.x.has(sender)) {
         received.add(sender);
-        const arrow = this.arrow(this.point(sender), this.point(event), named ? messageOf(event) : null);
-        this.arrows.push({ from: sender, to: event, node: arrow });
+        const arrow = this.arrow(this.point(sender), this.point(event), messageOf(event));
+        this.arrows.push({ from: sender, to: event, node: arrow, message: true });
         group.append(arrow);
-      } else {
+      } else if (!tied.has(event)) {
         const [x, y] = this.point(event);
         const why = event.sent_by ? `sent at ${event.sent_by}, not shown` : "nobody is recorded to have sent this";
         group.append(this.stub([x - 16, y - 13], [x, y], `stub${event.sent_by ? "" : " orphan"}`, why));
       }
     }
     for (const event of this.drawn) {
-      if (event.kind !== "send" || received.has(event)) continue;
+      if (event.kind !== "send" || received.has(event) || (tied.has(event) && !event.lost)) continue;
       const [x, y] = this.point(event);
       const stub = this.stub([x, y], [x + 16, y + 13], event.lost ? "stub lost" : "stub",
         event.lost ? "received nowhere in this recording" : "received at an event that is not shown");
@@ -177,7 +185,7 @@ class SpaceTime {
     return group;
   }
 
-  arrow([x1, y1], [x2, y2], label) {
+  arrow([x1, y1], [x2, y2], label, longest = 12) {
     const length = Math.hypot(x2 - x1, y2 - y1) || 1;
     const [ux, uy] = [(x2 - x1) / length, (y2 - y1) / length];
     const [ex, ey] = [x2 - ux * (MARK + 2), y2 - uy * (MARK + 2)];
@@ -186,7 +194,15 @@ class SpaceTime {
       svg("line", { x1: x1 + ux * MARK, y1: y1 + uy * MARK, x2: ex - ux * 4, y2: ey - uy * 4 }),
       svg("path", { d: head, class: "head" }));
     if (label !== null && label !== undefined) {
-      group.append(svg("text", { x: x1 + (x2 - x1) * 0.42 + 5, y: y1 + (y2 - y1) * 0.42 - 2, class: "message" }, shortened(label, 12)));
+      const text = shortened(label, longest);
+      const width = 6.2 * text.length;
+      for (const along of [0.42, 0.62, 0.26, 0.8]) {
+        const [x, y] = [x1 + (x2 - x1) * along + 5, y1 + (y2 - y1) * along - 2];
+        const end = x + width > this.width - 4;
+        if (!this.free(end ? x - 10 - width : x, y - 9, width, 11)) continue;
+        group.append(svg("text", { x: end ? x - 10 : x, y, class: "message", "text-anchor": end ? "end" : "start" }, text));
+        break;
+      }
     }
     return group;
   }
@@ -200,12 +216,14 @@ class SpaceTime {
     const group = svg("g", { class: "ties", "aria-hidden": "true" });
     for (const { from, to, reason } of this.ties) {
       if (!this.x.has(from) || !this.x.has(to) || from.p === to.p) continue;
-      if (to.send >= 0 && this.run.events[to.send] === from) continue;
+      if (this.arrows.some((a) => a.message && (a.from === from || precedes(from, a.from)) && (a.to === to || precedes(a.to, to)))) continue;
       const [[x1, y1], [x2, y2]] = [this.point(from), this.point(to)];
-      const [mx, my] = [(x1 + x2) / 2, (y1 + y2) / 2 + (y2 > y1 ? -10 : 10)];
-      group.append(svg("g", { class: "tie" },
-        svg("path", { d: `M${x1},${y1}Q${mx},${my} ${x2},${y2}` }),
-        svg("text", { x: mx + 4, y: my }, shortened(reason, 24))));
+      const ordered = precedes(from, to);
+      const arrow = this.arrow([x1, y1], [x2, y2], reason.replace(/^message /, "").split(",")[0], 24);
+      arrow.setAttribute("class", ordered ? "arrow tie" : "arrow tie loose");
+      arrow.append(svg("title", {}, `${reason} (${ordered ? "through events that are not shown" : "not ordered by any message"})`));
+      this.arrows.push({ from, to, node: arrow });
+      group.append(arrow);
     }
     return group;
   }
@@ -213,7 +231,6 @@ class SpaceTime {
   marksGroup() {
     const group = svg("g", { class: "marks" });
     this.marks = new Map();
-    const few = this.drawn.length <= 60;
     for (const event of this.drawn) {
       const broken = event === this.broken;
       const shape = SHAPES[shapeOf(event, broken)] || SHAPES.internal;
@@ -225,7 +242,7 @@ class SpaceTime {
         "aria-label": `${event.id}: ${event.text}${broken ? ", rule broken here" : inWitness ? ", in the witness" : ""}` },
         svg("rect", { class: "target", x: -10, y: -14, width: 20, height: 28 }),
         svg("path", { d: shape.path, class: "shape" }));
-      if (inWitness || few) {
+      if (inWitness || this.free(x - 8, y - 21, 16, 11)) {
         node.append(svg("text", { class: "seq", x: 0, y: -12, "text-anchor": "middle" }, event.id.slice(event.id.lastIndexOf(":") + 1)));
       }
       if (broken) {
@@ -329,8 +346,8 @@ class SpaceTime {
       this.drawn.some((e) => e.term !== undefined) && el("li", {}, svg("svg", { width: 30, height: 12, viewBox: "0 0 30 12", "aria-hidden": "true" },
         svg("line", { class: "rail term term-1 leads", x1: 0, x2: 14, y1: 6, y2: 6 }),
         svg("line", { class: "rail term term-1", x1: 16, x2: 30, y1: 6, y2: 6 })), "leads · follows; colour: term"),
-      el("li", {}, svg("svg", { width: 22, height: 12, viewBox: "0 0 22 12", "aria-hidden": "true" },
-        svg("line", { class: "rail gap", x1: 0, x2: 22, y1: 6, y2: 6 })), "events left out"));
+      this.root.querySelector(".rail.gap") && el("li", {}, svg("svg", { width: 22, height: 12, viewBox: "0 0 22 12", "aria-hidden": "true" },
+        svg("line", { class: "rail term term-1 gap", x1: 0, x2: 22, y1: 6, y2: 6 })), "pale: events left out"));
   }
 }
 
