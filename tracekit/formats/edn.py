@@ -59,7 +59,7 @@ _TOKEN = re.compile(
 _INTEGER = re.compile(r"[+-]?(?:0|[1-9][0-9]*)N?")
 _FLOAT = re.compile(r"[+-]?(?:0|[1-9][0-9]*)(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?M?")
 _RATIO = re.compile(r"([+-]?[0-9]+)/([0-9]+)")
-_NAME = re.compile(r"(?![+-]?[0-9])[^:\\]\S*")
+_NAME = re.compile(r"(?![+-]?[0-9])[\w.*+!\-?$%&=<>/][^\s\\]*")
 _CLOSING = {"(": ")", "[": "]", "{": "}", "#{": "}"}
 _CHARS = {"newline": "\n", "return": "\r", "space": " ", "tab": "\t", "formfeed": "\f", "backspace": "\b"}
 _ESCAPES = {"t": "\t", "r": "\r", "n": "\n", "b": "\b", "f": "\f", '"': '"', "\\": "\\"}
@@ -227,3 +227,28 @@ def _plain_tagged(value: Tagged) -> Any:
 def _key(key: Any) -> str:
     plain = _plain(key)
     return plain if isinstance(plain, str) else dumps(plain)
+
+
+def plain_map(value: Any) -> str:
+    """A map as EDN on one line, without discards or comments, every key a keyword or string. EdnError: not a map."""
+    if not is_map(value):
+        raise EdnError("not a map")
+    return "{" + ", ".join(f"{_write_key(_key(key))} {_write(item)}" for key, item in value.value) + "}"
+
+
+def _write_key(key: str) -> str:
+    return f":{key}" if re.fullmatch(r"[A-Za-z][\w./-]*", key) else dumps(key)
+
+
+def _write(value: Any) -> str:
+    if isinstance(value, Tagged):
+        if value.tag == "{":
+            return "{" + ", ".join(f"{_write(key)} {_write(item)}" for key, item in value.value) + "}"
+        return ("#{" + _write(value.value)[1:-1] + "}") if value.tag == "{}" else f"#{value.tag} {_write(value.value)}"
+    if isinstance(value, list):
+        return "[" + " ".join(_write(item) for item in value) + "]"
+    if isinstance(value, Keyword | Symbol | Decimal | Fraction):
+        return f":{value}" if isinstance(value, Keyword) else f"{value}M" if isinstance(value, Decimal) else str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return "##NaN" if math.isnan(value) else "##Inf" if value > 0 else "##-Inf"
+    return "nil" if value is None else json.dumps(value)

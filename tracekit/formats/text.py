@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +97,13 @@ class Rejects:
         if len(self.first) < SetAsides.KEPT:
             self.first.append(SetAside(f"{self.source}:{line}", reason, shorten(text), field))
 
-    @property
-    def count(self) -> int:
-        """How many so far."""
-        return sum(self.counts.values())
+    def add_many(self, lines: Sequence[int], reason: str, text: Callable[[int], str]) -> None:
+        """Many rows for one reason; `text` is asked for the k-th only where it is shown."""
+        shown = max(0, SetAsides.KEPT - len(self.first))
+        for k, line in enumerate(lines[:shown]):
+            self.add(line, reason, text(k))
+        if len(lines) > shown:
+            self.counts[reason] = self.counts.get(reason, 0) + len(lines) - shown
 
     def result(self) -> SetAsides:
         """What `assemble` takes."""
