@@ -84,7 +84,7 @@ class Bug:
     ambushes: tuple[Ambush, ...] = ()
 
 
-ELECTIONS = Ambush("raft.become_leader", chance=0.5, down_ns=400 * MILLISECOND, times=12)
+ELECTIONS = Ambush("raft.become_leader", chance=0.9, down_ns=300 * MILLISECOND, times=20)
 """New leaders crash: many elections."""
 
 BUGS: dict[str, Bug] = {
@@ -107,7 +107,7 @@ BUGS: dict[str, Bug] = {
                 "raft.one-vote-per-term",
             ),
             ForgetVote, ("loss", "reordering"),
-            (ELECTIONS, Ambush("raft.request_vote", chance=0.3, down_ns=MILLISECOND, times=40)),
+            (ELECTIONS, Ambush("raft.request_vote", chance=0.5, down_ns=MILLISECOND, times=40)),
         ),
         Bug(
             Mutant(
