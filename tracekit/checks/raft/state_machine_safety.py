@@ -1,0 +1,153 @@
+"""State Machine Safety."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tracekit.checks.raft.evidence import SHOWN, not_recorded, violation
+from tracekit.checks.raft.history import UNKNOWN, Int64, RaftHistory, raft_history, raft_occurs, several
+from tracekit.checks.raft.logs import raft_logs
+from tracekit.execution import Execution, Options
+from tracekit.kernels.raft import DEPTH, HEADS
+from tracekit.registry import check
+from tracekit.results import CheckResult, Violation
+
+
+@check("raft.state-machine-safety", applies=raft_occurs)
+def state_machine_safety(execution: Execution, options: Options) -> CheckResult:
+    """No two processes ever apply different entries at the same index.
+
+    Meaning
+        All state machines execute the same commands in the same order. Once any process has applied an entry at an
+        index, no process may apply another there: the copies would differ for ever. Two applications differ if the
+        terms of their entries differ or their commands do. A process that replays its log after a restart is held to
+        the same: what it applies again must be what was applied before. Where applications are not recorded,
+        committed entries stand for them, because they are what will be applied.
+
+    Example
+        n1:90  applies entry 8, term 3
+        n4:71  applies entry 8, term 5
+
+    Needs
+        raft.apply_index with raft.apply_term and raft.apply_digest; or raft.commit with every log change
+        (raft.log_from, raft.entry_terms, raft.entry_digests). Without digests only terms can be compared: a
+        difference is found, but its absence leaves the property unknown.
+
+    Cannot see
+        State that a process took over as a snapshot. Whether an entry applied had been committed.
+
+    Cost
+        Sorting the applications; linear otherwise.
+
+    Reference
+        Raft, Figure 3, State Machine Safety; 5.4.3.
+    """
+    history = execution.derive(raft_history)
+    if history.recorded("raft.apply_index"):
+        return _applied(history)
+    return _committed(execution)
+
+
+def _applied(history: RaftHistory) -> CheckResult:
+    index = history.column("raft.apply_index")
+    places = np.flatnonzero(index >= 0)
+    places = places[np.argsort(index[places], kind="stable")]
+    term, digest = history.column("raft.apply_term")[places], _digests(history)[places]
+    starts = np.flatnonzero(np.append(True, np.diff(index[places]) != 0))
+    by_term, by_digest = several(term, starts), several(digest, starts)
+    broken = np.flatnonzero(by_term | by_digest)
+    ends = np.append(starts[1:], len(places))
+    told = []
+    for b in broken[:SHOWN].tolist():
+        values = (term if by_term[b] else digest)[starts[b] : ends[b]]
+        told.append(_told(history, places[starts[b] : ends[b]], values, bool(by_term[b])))
+    reasons: tuple[str, ...] = ()
+    if bool((digest < 0).any()):
+        name = "raft.apply_digest"
+        reasons = (
+            (f"terms agree, but the commands applied are not all recorded ({name})",)
+            if (term >= 0).any()
+            else not_recorded(history, "raft.apply_term", name)
+        )
+    return CheckResult(
+        examined={"applied entries": len(places)},
+        violations=tuple(told),
+        violations_total=len(broken),
+        reasons=reasons,
+        method="entries applied, by index",
+    )
+
+
+def _digests(history: RaftHistory) -> Int64:
+    column = history.execution.trace.get("raft.apply_digest")
+    if column is None or column.texts is None:
+        return np.full(len(history.rows), UNKNOWN, np.int64)
+    return column.values.astype(np.int64)[history.rows]
+
+
+def _told(history: RaftHistory, places: Int64, values: Int64, by_term: bool) -> Violation:
+    known = np.flatnonzero(values >= 0)
+    known = known[np.argsort(history.rows[places[known]], kind="stable")]
+    pair = [int(places[known[0]]), int(places[known[values[known] != values[known[0]]][0]])]
+    trace = history.execution.trace
+    column = trace.get("raft.apply_term" if by_term else "raft.apply_digest")
+    assert column is not None, "two values of it differ"
+    what = [f"{'term' if by_term else 'command'} {column.at(int(history.rows[p]))}" for p in pair]
+    index = int(history.column("raft.apply_index")[pair[0]])
+    names = [history.who(p) for p in pair]
+    whose = f"{names[0]} and {names[1]}" if names[0] != names[1] else f"{names[0]}, at two times,"
+    return violation(
+        history,
+        "different-entries-applied",
+        f"{whose} applied different entries at index {index}: {what[0]} and {what[1]}. "
+        "Their state machines diverge there.",
+        [(p, f"applies entry {index}, {w}") for p, w in zip(pair, what, strict=True)],
+        facts={"index": index, "processes": names},
+    )
+
+
+def _committed(execution: Execution) -> CheckResult:
+    history, logs = execution.derive(raft_history), execution.derive(raft_logs)
+    places, nodes, floors = logs.committed
+    if not len(places):
+        missing = not_recorded(history, "raft.apply_index", "raft.commit", "raft.log_from")
+        return CheckResult(reasons=missing, applicable=len(missing) > 1)
+    order = np.argsort(history.rows[places], kind="stable")
+    places, nodes, floors = places[order], nodes[order], floors[order]
+    out = np.zeros((len(places), 2), np.int64)
+    full = logs.loops.divergent_commits(
+        logs.nodes, np.stack([nodes, floors], axis=1), np.empty((HEADS, 2), np.int64), out
+    )
+    broken = np.flatnonzero(out[:, 0])
+    _, first = np.unique(out[broken, 0], return_index=True)
+    broken = broken[first]
+    told = []
+    for b in broken[:SHOWN].tolist():
+        index, place = int(out[b, 0]), int(places[b])
+        mine, theirs = (int(logs.loops.ancestor(logs.nodes, log, index)) for log in (nodes[b], out[b, 1]))
+        deep = np.flatnonzero(logs.nodes[nodes[:b], DEPTH] >= index)
+        other = next(int(places[i]) for i in deep if logs.loops.ancestor(logs.nodes, nodes[i], index) == theirs)
+        names = [history.who(other), history.who(place)]
+        told.append(
+            violation(
+                history,
+                "different-entries-committed",
+                f"{names[0]} and {names[1]} committed different entries at index {index}: {logs.describe(theirs)} and "
+                f"{logs.describe(mine)}.",
+                [(other, f"commits {logs.describe(theirs)}"), (place, f"commits {logs.describe(mine)}")],
+                facts={"index": index, "processes": names},
+            )
+        )
+    known = bool((logs.digest_codes(nodes) >= 0).all())
+    reasons: tuple[str, ...] = ()
+    if not known:
+        reasons = ("terms agree, but the commands are not recorded (raft.entry_digests, raft.apply_digest)",)
+    if full:
+        reasons += ("committed logs diverge too much to follow them all",)
+    return CheckResult(
+        examined={"committed entries": int(logs.nodes[nodes, DEPTH].max())},
+        violations=tuple(told),
+        violations_total=len(broken),
+        reasons=reasons,
+        method="committed entries, since applications are not recorded",
+    )

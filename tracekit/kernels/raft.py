@@ -1,0 +1,280 @@
+"""Logs of a replicated state machine as one tree: a log is a node, its entries are the path from the root.
+
+Equal prefixes are one node, so two logs share a prefix where their paths meet. A node is a row of six numbers
+(`PARENT` ...); jump pointers (Myers, "An applicative random-access stack", 1983) find an entry by index in O(log n).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracekit.kernels.engine import kernel
+
+Int64 = NDArray[np.int64]
+
+PARENT, JUMP, DEPTH, TERM, DIGEST, CHANGE = 0, 1, 2, 3, 4, 5
+LOG_FROM, KNOWN_FROM, LAST_INDEX, FIRST_ENTRY, ENTRIES = 0, 1, 2, 3, 4
+ROOT = 0
+UNKNOWN = -1
+BASE = -2
+"""Term of a node that stands for so many entries that nobody recorded."""
+HEADS = 256
+"""How many diverging committed logs are followed at once; a correct run has one."""
+
+
+@kernel
+def ancestor(nodes: Int64, node: int, depth: int) -> int:
+    """The node of the entry at index `depth`; where that is not recorded, some node of another depth."""
+    while nodes[node, DEPTH] > depth:
+        jump = nodes[node, JUMP]
+        node = jump if nodes[jump, DEPTH] >= depth else nodes[node, PARENT]
+    return int(node)
+
+
+@kernel
+def child(nodes: Int64, table: Int64, count: int, parent: int, depth: int, term: int, digest: int, change: int) -> int:
+    """The node of an entry behind a parent, made where there is none yet (then its number is `count`)."""
+    mask = len(table) - 1
+    slot = (parent * 1000003) ^ ((term & 1048575) * 92821) ^ (digest * 31337)
+    slot = (slot ^ (slot >> 15)) & mask
+    while table[slot] >= 0:
+        node = table[slot]
+        if (
+            nodes[node, PARENT] == parent
+            and nodes[node, TERM] == term
+            and nodes[node, DIGEST] == digest
+            and nodes[node, DEPTH] == depth
+        ):
+            return int(node)
+        slot = (slot + 1) & mask
+    table[slot] = count
+    up = nodes[parent, JUMP]
+    upper = nodes[up, JUMP]
+    far = nodes[parent, DEPTH] - nodes[up, DEPTH] == nodes[up, DEPTH] - nodes[upper, DEPTH]
+    nodes[count, PARENT] = parent
+    nodes[count, JUMP] = upper if far else parent
+    nodes[count, DEPTH] = depth
+    nodes[count, TERM] = term
+    nodes[count, DIGEST] = digest
+    nodes[count, CHANGE] = change
+    return count
+
+
+@kernel
+def differ(nodes: Int64, first: int, second: int) -> bool:
+    """Whether two entries of one index certainly differ; what was not recorded may be equal."""
+    for part in (TERM, DIGEST):
+        a = nodes[first, part]
+        b = nodes[second, part]
+        if a >= 0 and b >= 0 and a != b:
+            return True
+    return False
+
+
+@kernel
+def lowest_difference(nodes: Int64, first: int, second: int, low: int) -> int:
+    """The lowest index from `low` on, in both logs, at which they certainly differ; 0: none."""
+    depth = min(nodes[first, DEPTH], nodes[second, DEPTH])
+    a = ancestor(nodes, first, depth)
+    b = ancestor(nodes, second, depth)
+    lowest = 0
+    while a != b and nodes[a, TERM] != BASE and nodes[b, TERM] != BASE:
+        if nodes[a, DEPTH] != nodes[b, DEPTH] or nodes[a, DEPTH] < low:
+            break
+        if differ(nodes, a, b):
+            lowest = nodes[a, DEPTH]
+        a = nodes[a, PARENT]
+        b = nodes[b, PARENT]
+    return lowest
+
+
+@kernel
+def log_tree(process: Int64, changes: Int64, entries: Int64, nodes_out: Int64, table: Int64, states_out: Int64) -> int:
+    """Splices every log change into its process's log.
+
+    process: (k,) grouped, in program order. changes: (k, 5) log_from (-1: none), known_from (-1), last index that
+    survived a restart (-1), place in `entries` and how many. entries: (m, 2) term, digest code; -1 unknown.
+    nodes_out: (1 + m + 2 k, 6). table: a power of two of -1, larger than the nodes. states_out: (k, 3) the log after
+    the change (-1: unknown), first index of it that is known, lowest index of an entry that the change removed or
+    replaced by another (0: none). Returns the number of nodes.
+    """
+    nodes_out[ROOT, :] = 0
+    nodes_out[ROOT, TERM] = UNKNOWN
+    nodes_out[ROOT, DIGEST] = UNKNOWN
+    nodes_out[ROOT, CHANGE] = UNKNOWN
+    count = 1
+    tip = UNKNOWN
+    floor = 1
+    for k in range(len(process)):
+        if k == 0 or process[k] != process[k - 1]:
+            tip = UNKNOWN
+            floor = 1
+        start = changes[k, LOG_FROM]
+        known = changes[k, KNOWN_FROM]
+        last = changes[k, LAST_INDEX]
+        old = tip
+        if known > floor:
+            floor = known
+            if start < 0 and (tip < 0 or nodes_out[tip, DEPTH] < known):
+                tip = child(nodes_out, table, count, ROOT, known - 1, BASE, known - 1, k)
+                count = max(count, tip + 1)
+        if start >= 1:
+            if start == 1:
+                tip = ROOT
+                floor = 1
+            elif start - 1 < floor or tip < 0 or nodes_out[tip, DEPTH] < start - 1:
+                tip = child(nodes_out, table, count, ROOT, start - 1, BASE, start - 1, k)
+                count = max(count, tip + 1)
+                floor = start
+            else:
+                tip = ancestor(nodes_out, tip, start - 1)
+            for e in range(changes[k, FIRST_ENTRY], changes[k, FIRST_ENTRY] + changes[k, ENTRIES]):
+                depth = nodes_out[tip, DEPTH] + 1
+                tip = child(nodes_out, table, count, tip, depth, entries[e, 0], entries[e, 1], k)
+                count = max(count, tip + 1)
+        elif last >= 0 and tip >= 0 and nodes_out[tip, DEPTH] > last:
+            tip = ancestor(nodes_out, tip, last)
+            if nodes_out[tip, DEPTH] != last:
+                tip = child(nodes_out, table, count, ROOT, last, BASE, last, k)
+                count = max(count, tip + 1)
+        replaced = 0
+        if old >= 0 and tip >= 0 and old != tip:
+            if nodes_out[old, DEPTH] > nodes_out[tip, DEPTH]:
+                replaced = nodes_out[tip, DEPTH] + 1
+            lowest = lowest_difference(nodes_out, old, tip, max(start, 1))
+            if lowest:
+                replaced = lowest
+        states_out[k, 0] = tip
+        states_out[k, 1] = floor
+        states_out[k, 2] = replaced
+    return count
+
+
+@kernel
+def entries_at(nodes: Int64, logs: Int64, floors: Int64, indexes: Int64, out: Int64) -> None:
+    """The node of the entry at an index of each log; -1: the entry is not recorded, -2: the log ends before."""
+    for i in range(len(logs)):
+        out[i] = UNKNOWN
+        if logs[i] < 0 or indexes[i] < 1:
+            continue
+        if nodes[logs[i], DEPTH] < indexes[i]:
+            out[i] = -2
+        elif indexes[i] >= floors[i]:
+            node = ancestor(nodes, logs[i], indexes[i])
+            if nodes[node, DEPTH] == indexes[i] and nodes[node, TERM] != BASE:
+                out[i] = node
+
+
+@kernel
+def _include(nodes: Int64, heads: Int64, count: int, node: int, floor: int) -> int:
+    """Adds a committed log to the heads: logs of which none is a prefix of another. Returns how many there are."""
+    for h in range(count):
+        head = heads[h, 0]
+        if ancestor(nodes, head, nodes[node, DEPTH]) == node:
+            heads[h, 1] = min(heads[h, 1], floor)
+            return count
+        if ancestor(nodes, node, nodes[head, DEPTH]) == head:
+            heads[h, 0] = node
+            heads[h, 1] = min(heads[h, 1], floor)
+            return count
+    if count < len(heads):
+        heads[count, 0] = node
+        heads[count, 1] = floor
+    return count + 1
+
+
+@kernel
+def incomplete_leaders(nodes: Int64, commits: Int64, leaders: Int64, heads: Int64, out: Int64) -> bool:
+    """Leader Completeness: what a leader's log lacks of the entries committed in lower terms.
+
+    commits: (c, 3) committed log, first known index, term; by term. leaders: (l, 3) log, first known index, term; by
+    term. heads: (`HEADS`, 2) scratch. out: (l, 2) lowest index at which the leader has no or another entry (0: none),
+    and the committed log that has it. Returns whether more logs diverged than were followed.
+    """
+    count = 0
+    c = 0
+    full = False
+    for k in range(len(leaders)):
+        while c < len(commits) and commits[c, 2] < leaders[k, 2]:
+            count = _include(nodes, heads, count, commits[c, 0], commits[c, 1])
+            if count > len(heads):
+                count = len(heads)
+                full = True
+            c += 1
+        out[k, 0] = 0
+        log = leaders[k, 0]
+        if log < 0:
+            continue
+        for h in range(count):
+            head = heads[h, 0]
+            low = max(heads[h, 1], leaders[k, 1])
+            lowest = lowest_difference(nodes, head, log, low)
+            if lowest == 0 and nodes[log, DEPTH] < nodes[head, DEPTH]:
+                lowest = max(nodes[log, DEPTH] + 1, low)
+            if lowest and (out[k, 0] == 0 or lowest < out[k, 0]):
+                out[k, 0] = lowest
+                out[k, 1] = head
+    return full
+
+
+@kernel
+def divergent_commits(nodes: Int64, commits: Int64, heads: Int64, out: Int64) -> bool:
+    """Committed logs that differ from ones before them.
+
+    commits: (c, 2) committed log, first known index. heads: scratch. out: (c, 2) lowest index at which it differs
+    (0: none), and the other log. Returns whether more logs diverged than were followed.
+    """
+    count = 0
+    full = False
+    for c in range(len(commits)):
+        out[c, 0] = 0
+        for h in range(count):
+            low = max(heads[h, 1], commits[c, 1])
+            lowest = lowest_difference(nodes, heads[h, 0], commits[c, 0], low)
+            if lowest and (out[c, 0] == 0 or lowest < out[c, 0]):
+                out[c, 0] = lowest
+                out[c, 1] = heads[h, 0]
+        count = _include(nodes, heads, count, commits[c, 0], commits[c, 1])
+        if count > len(heads):
+            count = len(heads)
+            full = True
+    return full
+
+
+@kernel
+def stored_by(
+    nodes: Int64,
+    entries: Int64,
+    indexes: Int64,
+    logs: Int64,
+    floors: Int64,
+    places: Int64,
+    frontiers: Int64,
+    out: Int64,
+) -> None:
+    """Which processes certainly (1), possibly (2) or certainly not (0) hold an entry at their frontier.
+
+    entries: (k,) node of the entry. indexes: (k,) its index. logs, floors: (n,) log and first known index after each
+    event in program order. places: (p,) where each process's events begin. frontiers: (k, p) how many first events of
+    each process count. out: (k, p).
+    """
+    for i in range(len(entries)):
+        for p in range(frontiers.shape[1]):
+            out[i, p] = 0
+            if frontiers[i, p] == 0:
+                continue
+            at = places[p] + frontiers[i, p] - 1
+            log = logs[at]
+            if log < 0 or indexes[i] < floors[at]:
+                out[i, p] = 2
+            elif nodes[log, DEPTH] >= indexes[i]:
+                node = ancestor(nodes, log, indexes[i])
+                if nodes[node, TERM] == BASE or nodes[node, DEPTH] != indexes[i]:
+                    out[i, p] = 2
+                elif node == entries[i]:
+                    out[i, p] = 1
+                elif nodes[node, TERM] == UNKNOWN or nodes[entries[i], TERM] == UNKNOWN:
+                    out[i, p] = 2
+                elif nodes[node, TERM] == nodes[entries[i], TERM]:
+                    out[i, p] = 1
