@@ -62,7 +62,7 @@ class CancelTimer(NamedTuple):
 
 
 class Persist(NamedTuple):
-    """Make stable before the next effect: named cells are overwritten; the log is replaced from `log_from` (1-based) on.
+    """Make stable before the next effect: named cells; the log is replaced from `log_from` (1-based) on.
 
     `log_from` 0: the log stays as it is.
     """

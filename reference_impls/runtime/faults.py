@@ -1,7 +1,7 @@
 """Faults: what the environment does to a run, each by its name; every one is a row of the trace.
 
 A fault is a coroutine: it acts on the simulator and yields the true time (ns) until it wants to act again.
-Clients stay connected to every node in a partition, as in Jepsen: so a node cut off from the others still gets requests.
+Clients stay connected to every node in a partition: a node that is cut off from the others still gets requests.
 """
 
 from __future__ import annotations

@@ -98,6 +98,8 @@ class PartiallySynchronous(Network):
 
 
 NETWORKS: Mapping[str, type[Network]] = {
-    "sync": Synchronous, "async": Network, "partial-sync": PartiallySynchronous,
+    "sync": Synchronous,
+    "async": Network,
+    "partial-sync": PartiallySynchronous,
 }
 """By the names of `tracekit.protocols.NETWORKS`."""

@@ -15,7 +15,7 @@ from tracekit.trace.trace import Trace
 
 
 class Clocks:
-    """One process's Lamport clock (Lamport 1978) and vector clock (Fidge 1988, Mattern 1989), both 1 at its first event."""
+    """A process's Lamport clock (Lamport 1978) and vector clock (Fidge 1988, Mattern 1989), 1 at its first event."""
 
     __slots__ = ("index", "lamport", "vector")
 
@@ -36,7 +36,8 @@ class Clocks:
         own = self.vector
         if len(own) < len(vector):  # processes that joined later: missing entries are zeros
             own.extend([0] * (len(vector) - len(own)))
-        self.vector = [a if a > b else b for a, b in zip(own, vector, strict=False)] + own[len(vector) :]
+        # max() would take twice as long, and this is the inner loop
+        self.vector = [a if a > b else b for a, b in zip(own, vector, strict=False)] + own[len(vector) :]  # noqa: FURB136
 
 
 class Recording:
@@ -52,21 +53,33 @@ class Recording:
         return Clocks(len(self.processes) - 1)
 
     def event(
-        self, process: str, clocks: Clocks, kind: str, name: str | None, time_ns: int, true_time_ns: int,
+        self,
+        process: str,
+        clocks: Clocks,
+        kind: str,
+        name: str | None,
+        time_ns: int,
+        true_time_ns: int,
         fields: Mapping[str, Any],
     ) -> None:
         """One event at a process. Its clocks tick."""
         clocks.tick()
-        self.builder.add({
-            "process": process, "kind": kind, "name": name, "time_ns": time_ns, "true_time_ns": true_time_ns,
-            "lamport": clocks.lamport, "vclock": clocks.vector.copy(), **fields,
-        })
+        self.builder.add(
+            {
+                "process": process,
+                "kind": kind,
+                "name": name,
+                "time_ns": time_ns,
+                "true_time_ns": true_time_ns,
+                "lamport": clocks.lamport,
+                "vclock": clocks.vector.copy(),
+                **fields,
+            }
+        )
 
     def fault(self, name: str, true_time_ns: int, fields: Mapping[str, Any]) -> None:
         """Something that the environment did; outside all logical clocks."""
-        self.builder.add(
-            {"process": NEMESIS, "kind": "fault", "name": name, "true_time_ns": true_time_ns, **fields}
-        )
+        self.builder.add({"process": NEMESIS, "kind": "fault", "name": name, "true_time_ns": true_time_ns, **fields})
 
     def __len__(self) -> int:
         return len(self.builder)

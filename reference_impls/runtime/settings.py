@@ -20,8 +20,11 @@ def validate(protocol: Protocol, simulation: Simulation) -> None:
     """
     if simulation.nodes < protocol.minimum_nodes:
         raise TracekitError(
-            "TK401", f"{protocol.name} cannot run on {simulation.nodes} nodes", at="--nodes",
-            found=str(simulation.nodes), want=f"{protocol.minimum_nodes} or more",
+            "TK401",
+            f"{protocol.name} cannot run on {simulation.nodes} nodes",
+            at="--nodes",
+            found=str(simulation.nodes),
+            want=f"{protocol.minimum_nodes} or more",
         )
     _known("TK402", "network", simulation.network, NETWORKS, "--network")
     for fault in simulation.faults or ():
@@ -31,7 +34,9 @@ def validate(protocol: Protocol, simulation: Simulation) -> None:
         _known("TK404", f"mutant of {protocol.name}", simulation.mutant, names, "--mutant")
     if simulation.clients < 1 or simulation.operations < 0:
         raise TracekitError(
-            "TK405", "this is no workload", at="--clients, --operations",
+            "TK405",
+            "this is no workload",
+            at="--clients, --operations",
             found=f"{simulation.clients} clients, {simulation.operations} operations",
             want="1 client or more, 0 operations or more",
         )
@@ -42,7 +47,10 @@ def _known(code: str, what: str, name: str, known: Collection[str], at: str) -> 
         return
     near = nearest(name, known)
     raise TracekitError(
-        code, f"no {what} is named {name or '(nothing)'}", at=at, want=", ".join(known) or "none: there are none",
+        code,
+        f"no {what} is named {name or '(nothing)'}",
+        at=at,
+        want=", ".join(known) or "none: there are none",
         help=f"{' or '.join(near)} may be meant" if near else None,
     )
 

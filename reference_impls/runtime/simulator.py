@@ -7,7 +7,15 @@ from heapq import heappop, heappush
 from typing import Any
 
 from reference_impls.runtime.effects import (
-    CancelTimer, Done, Effect, Message, Note, Operation, Persist, Reply, Send, SetTimer,
+    CancelTimer,
+    Effect,
+    Message,
+    Note,
+    Operation,
+    Persist,
+    Reply,
+    Send,
+    SetTimer,
 )
 from reference_impls.runtime.network import Network
 from reference_impls.runtime.process import Process, Stable
@@ -162,31 +170,29 @@ class Simulator:
 
     def _perform(self, host: Host, kind: str, effects: Sequence[Effect], envelope: Envelope | None) -> None:
         """Carries out a step; see `effects` for how its rows come about."""
-        told = False
-        """Whether the row of the cause is written."""
+        told = False  # whether the row of the cause is written
         for effect in effects:
-            what = type(effect)
-            if what is SetTimer:
-                self._arm(host, effect[0], self.now + int(effect[1] / host.rate))
+            if isinstance(effect, SetTimer):
+                self._arm(host, effect.name, self.now + int(effect.delay_ns / host.rate))
                 continue
-            if what is Persist:
-                host.stable.write(*effect)
+            if isinstance(effect, Persist):
+                host.stable.write(effect.cells, effect.log_from, effect.entries)
                 continue
-            if what is CancelTimer:
-                host.deadlines.pop(effect[0], None)
+            if isinstance(effect, CancelTimer):
+                host.deadlines.pop(effect.name, None)
                 continue
             if not told:
                 told = True
-                if what is Note and (envelope is None or not effect[1]):
+                if isinstance(effect, Note) and (envelope is None or not effect.name):
                     self._cause(host, kind, envelope, effect)
                     continue
                 if envelope is not None:
                     self._cause(host, kind, envelope, _NOTHING)
-            if what is Send or what is Reply:
-                self._send(host, effect[0], effect[1])
-            elif what is Note:
-                self._row(host, "internal", effect[1], effect[0])
-            elif what is Operation:
+            if isinstance(effect, (Send, Reply)):
+                self._send(host, effect.to, effect.message)
+            elif isinstance(effect, Note):
+                self._row(host, "internal", effect.name, effect.fields)
+            elif isinstance(effect, Operation):
                 self._operation(host, effect)
             else:
                 host.up = False

@@ -13,7 +13,14 @@ from typing import Any
 
 from reference_impls.protocols.kv_store import Command
 from reference_impls.runtime.effects import (
-    CancelTimer, Done, Effect, Message, Note, Operation, Send, SetTimer,
+    CancelTimer,
+    Done,
+    Effect,
+    Message,
+    Note,
+    Operation,
+    Send,
+    SetTimer,
 )
 from reference_impls.runtime.process import Stable
 
@@ -150,6 +157,5 @@ def quotas(operations: int, clients: int) -> Mapping[str, Quota]:
     """The operations shared out among clients c1, c2, ...; about eighty to a key, so that keys grow with the run."""
     keys = max(3, operations // 80)
     return {
-        f"c{i + 1}": Quota(i, clients, operations // clients + (i < operations % clients), keys)
-        for i in range(clients)
+        f"c{i + 1}": Quota(i, clients, operations // clients + (i < operations % clients), keys) for i in range(clients)
     }

@@ -14,7 +14,7 @@ from reference_impls.runtime.process import Process
 from reference_impls.runtime.recording import Recording
 from reference_impls.runtime.settings import coverage
 from reference_impls.runtime.simulator import Host, Simulator
-from reference_impls.workloads.kv import KvClient, Quota, quotas
+from reference_impls.workloads.kv import KvClient, quotas
 from tracekit.protocols import Simulation
 from tracekit.trace.run import Run
 from tracekit.trace.trace import Trace
@@ -70,12 +70,14 @@ class KvRun:
         self.simulator.run()
         recording = self.simulator.recording
         slow = "slow" in self.cluster.faults  # a slow node receives late, whatever the network promises
-        return recording.trace(replace(
-            run,
-            coverage=coverage(recording.processes),
-            bounds={} if slow else self.simulator.network.bounds(),
-            other={**run.other, "faults": list(self.cluster.faults)},
-        ))
+        return recording.trace(
+            replace(
+                run,
+                coverage=coverage(recording.processes),
+                bounds={} if slow else self.simulator.network.bounds(),
+                other={**run.other, "faults": list(self.cluster.faults)},
+            )
+        )
 
     def _random(self, purpose: str) -> Random:
         """Independent randomness for each purpose, so that one more draw here changes nothing there."""

@@ -27,12 +27,16 @@ class RequestVote(NamedTuple):
     last_log_index: int
     last_log_term: int
 
-    event = "raft.request_vote"
+    @property
+    def event(self) -> str:
+        """Name of its rows."""
+        return "raft.request_vote"
 
     def fields(self) -> Mapping[str, Any]:
         """What its rows carry."""
         return {
-            "raft.message_term": self.term, "raft.message_index": self.last_log_index,
+            "raft.message_term": self.term,
+            "raft.message_index": self.last_log_index,
             "raft.message_log_term": self.last_log_term,
         }
 
@@ -43,7 +47,10 @@ class RequestVoteResponse(NamedTuple):
     term: int
     granted: bool
 
-    event = "raft.request_vote_response"
+    @property
+    def event(self) -> str:
+        """Name of its rows."""
+        return "raft.request_vote_response"
 
     def fields(self) -> Mapping[str, Any]:
         """What its rows carry."""
@@ -59,13 +66,18 @@ class AppendEntries(NamedTuple):
     entries: tuple[Entry, ...]
     leader_commit: int
 
-    event = "raft.append_entries"
+    @property
+    def event(self) -> str:
+        """Name of its rows."""
+        return "raft.append_entries"
 
     def fields(self) -> Mapping[str, Any]:
         """What its rows carry."""
         return {
-            "raft.message_term": self.term, "raft.message_index": self.prev_log_index,
-            "raft.message_log_term": self.prev_log_term, "raft.message_entries": len(self.entries),
+            "raft.message_term": self.term,
+            "raft.message_index": self.prev_log_index,
+            "raft.message_log_term": self.prev_log_term,
+            "raft.message_entries": len(self.entries),
             "raft.message_commit": self.leader_commit,
         }
 
@@ -85,7 +97,10 @@ class AppendEntriesResponse(NamedTuple):
     match: int = 0
     hint: int = 0
 
-    event = "raft.append_entries_response"
+    @property
+    def event(self) -> str:
+        """Name of its rows."""
+        return "raft.append_entries_response"
 
     def fields(self) -> Mapping[str, Any]:
         """What its rows carry."""
@@ -100,7 +115,10 @@ class ClientRequest(NamedTuple):
 
     command: Command
 
-    event = "raft.client_request"
+    @property
+    def event(self) -> str:
+        """Name of its rows."""
+        return "raft.client_request"
 
     def fields(self) -> Mapping[str, Any]:
         """What its rows carry."""
@@ -123,7 +141,10 @@ class ClientResponse(NamedTuple):
     value: str | None = None
     leader: str = ""
 
-    event = "raft.client_response"
+    @property
+    def event(self) -> str:
+        """Name of its rows."""
+        return "raft.client_response"
 
     def fields(self) -> Mapping[str, Any]:
         """What its rows carry."""

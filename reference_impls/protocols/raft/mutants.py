@@ -92,49 +92,60 @@ BUGS: dict[str, Bug] = {
     for bug in (
         Bug(
             Mutant(
-                "commit-older-term", "a leader commits only entries of its own term by counting (5.4.2, Figure 8)",
+                "commit-older-term",
+                "a leader commits only entries of its own term by counting (5.4.2, Figure 8)",
                 "raft.commit-current-term",
             ),
-            CommitOlderTerm, ("crash", "partition"),
+            CommitOlderTerm,
+            ("crash", "partition"),
         ),
         Bug(
             Mutant("vote-twice", "a server votes at most once in a term (5.2)", "raft.one-vote-per-term"),
-            VoteTwice, ("loss", "reordering"), (ELECTIONS,),
+            VoteTwice,
+            ("loss", "reordering"),
+            (ELECTIONS,),
         ),
         Bug(
             Mutant(
-                "forget-vote", "votedFor is on stable storage before the server answers (Figure 2)",
+                "forget-vote",
+                "votedFor is on stable storage before the server answers (Figure 2)",
                 "raft.one-vote-per-term",
             ),
-            ForgetVote, ("loss", "reordering"),
+            ForgetVote,
+            ("loss", "reordering"),
             (ELECTIONS, Ambush("raft.request_vote", chance=0.5, down_ns=MILLISECOND, times=40)),
         ),
         Bug(
             Mutant(
-                "vote-without-log-check", "a vote goes only to a log at least as up to date as the voter's (5.4.1)",
+                "vote-without-log-check",
+                "a vote goes only to a log at least as up to date as the voter's (5.4.1)",
                 "raft.vote-up-to-date",
             ),
-            VoteWithoutLogCheck, ("crash", "partition"),
+            VoteWithoutLogCheck,
+            ("crash", "partition"),
         ),
         Bug(
             Mutant(
-                "commit-without-quorum", "an entry is committed once a majority of the servers store it (5.3)",
+                "commit-without-quorum",
+                "an entry is committed once a majority of the servers store it (5.3)",
                 "raft.commit-quorum",
             ),
-            CommitWithoutQuorum, ("loss", "crash"),
+            CommitWithoutQuorum,
+            ("loss", "crash"),
+        ),
+        Bug(
+            Mutant("stale-reads", "a read reflects every write completed before it (8)", "consistency.linearizable"),
+            StaleReads,
+            ("partition", "crash"),
         ),
         Bug(
             Mutant(
-                "stale-reads", "a read reflects every write completed before it (8)", "consistency.linearizable"
-            ),
-            StaleReads, ("partition", "crash"),
-        ),
-        Bug(
-            Mutant(
-                "truncate-committed", "AppendEntries removes entries only where one conflicts (Figure 2, receiver 3)",
+                "truncate-committed",
+                "AppendEntries removes entries only where one conflicts (Figure 2, receiver 3)",
                 "raft.commit-stability",
             ),
-            TruncateCommitted, ("reordering", "duplication"),
+            TruncateCommitted,
+            ("reordering", "duplication"),
         ),
     )
 }

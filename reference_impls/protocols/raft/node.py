@@ -1,4 +1,4 @@
-"""A Raft server as a pure state machine. "Figure 2" is the paper's summary of the algorithm, numbers are its sections."""
+"""A Raft server as a pure state machine. "Figure 2" is the paper's summary, numbers are its sections."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from typing import Any
 
 from reference_impls.protocols.kv_store import Command, KvStore
 from reference_impls.protocols.raft.messages import (
-    AppendEntries, AppendEntriesResponse, ClientRequest, ClientResponse, Entry, RequestVote, RequestVoteResponse,
+    AppendEntries,
+    AppendEntriesResponse,
+    ClientRequest,
+    ClientResponse,
+    Entry,
+    RequestVote,
+    RequestVoteResponse,
 )
 from reference_impls.runtime.effects import CancelTimer, Effect, Message, Note, Persist, Reply, Send, SetTimer
 from reference_impls.runtime.process import Stable
@@ -67,8 +73,12 @@ class RaftNode:
         self.vote = stable.cells.get("vote", "")
         self.log = list(stable.log)
         fields = {
-            "raft.role": self.role, "raft.term": self.term, "raft.vote": self.vote, "raft.commit": self.commit,
-            "raft.last_index": len(self.log), "raft.last_term": self.last_log_term,
+            "raft.role": self.role,
+            "raft.term": self.term,
+            "raft.vote": self.vote,
+            "raft.commit": self.commit,
+            "raft.last_index": len(self.log),
+            "raft.last_term": self.last_log_term,
         }
         if not stable.cells:
             fields |= {"raft.log_from": 1, "raft.entry_terms": [], "raft.entry_digests": []}
@@ -115,7 +125,7 @@ class RaftNode:
         self.role, self.term, self.vote, self.leader = FOLLOWER, term, "", ""
 
     def _become_candidate(self) -> None:
-        """Figure 2, candidates: increment currentTerm, vote for self, reset the timer, ask all others for their vote."""
+        """Figure 2, candidates: increment currentTerm, vote for self, reset the timer, ask all others."""
         self.role, self.leader = CANDIDATE, ""
         self.term += 1
         self.vote = self.name
@@ -221,7 +231,7 @@ class RaftNode:
         self._apply()
 
     def _store(self, previous: int, entries: Sequence[Entry]) -> None:
-        """3. If an existing entry conflicts with a new one, delete it and all that follow. 4. Append those not there."""
+        """3. Delete an existing entry that conflicts, and all that follow it. 4. Append those not there."""
         for index, entry in enumerate(entries, previous + 1):
             if index > len(self.log) or self.log[index - 1].term != entry.term:
                 del self.log[index - 1 :]
@@ -280,10 +290,16 @@ class RaftNode:
         while self.applied < self.commit:
             self.applied += 1
             entry = self.log[self.applied - 1]
-            self._effects.append(Note(
-                {"raft.apply_index": self.applied, "raft.apply_term": entry.term, "raft.apply_digest": entry.digest},
-                "raft.apply",
-            ))
+            self._effects.append(
+                Note(
+                    {
+                        "raft.apply_index": self.applied,
+                        "raft.apply_term": entry.term,
+                        "raft.apply_digest": entry.digest,
+                    },
+                    "raft.apply",
+                )
+            )
             command = entry.command
             if command is None:
                 continue
