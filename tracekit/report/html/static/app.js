@@ -8,7 +8,6 @@ class App {
     this.runs = runs;
     this.axis = "causal";
     this.viewer = null;
-    this.folded = new Set(["holds", "absent"]);
     this.theme = "auto";
   }
 
@@ -23,6 +22,7 @@ class App {
     this.index = index;
     this.run = this.runs[index];
     const { run } = this;
+    this.folded = new Set(run.verdict === "holds" ? ["absent"] : ["holds", "absent"]);
     document.title = `${MARKS[run.verdict]} ${run.verdict.toUpperCase()} ${visible(run.trace.path)} · tracekit`;
     this.drawHeader();
     this.open(target || this.first(), false);

@@ -152,8 +152,8 @@ function chartStrip(app, run) {
   const termsNode = terms && el("div", { class: "chart", role: "img", "aria-label": `Raft terms: ${plural(terms.total, "span")} of one term and role, at ${plural(terms.processes.length, "process").replace("processs", "processes")}` });
   const strip = [
     el("figure", {}, el("figcaption", {}, el("b", {}, "events over time"), " ", el("span", { class: "muted" }, notes.join(" · ")),
-      el("ul", { class: "legend" }, legend, faults.spans.length > 0 && el("li", {}, el("span", { class: "swatch" }), "under a fault"),
-        run.checks.some((c) => c.violations.length) && el("li", {}, el("span", { class: "square" }, "■"), "violation"))), eventsNode),
+      el("ul", { class: "legend" }, faults.spans.some((s) => s.kind === "fault") && el("li", {}, el("span", { class: "swatch" }), "under a fault"),
+        run.checks.some((c) => c.violations.length) && el("li", {}, el("span", { class: "square" }, "■"), "violation"), legend)), eventsNode),
     terms && el("figure", {}, el("figcaption", {}, el("b", {}, "Raft terms"), " ", el("span", { class: "muted" },
       terms.roles ? "▲ thick: leads · thin: follows or stands · colour: term" : "no roles are recorded",
       terms.total > terms.shown ? ` · the first ${number(terms.shown)} of ${number(terms.total)} spans` : "")), termsNode),

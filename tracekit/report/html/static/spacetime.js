@@ -219,7 +219,7 @@ class SpaceTime {
       if (this.arrows.some((a) => a.message && (a.from === from || precedes(from, a.from)) && (a.to === to || precedes(a.to, to)))) continue;
       const [[x1, y1], [x2, y2]] = [this.point(from), this.point(to)];
       const ordered = precedes(from, to);
-      const arrow = this.arrow([x1, y1], [x2, y2], reason.replace(/^message /, "").split(",")[0], 24);
+      const arrow = this.arrow([x1, y1], [x2, y2], reason.replace(/^messages? /, ""), 16);
       arrow.setAttribute("class", ordered ? "arrow tie" : "arrow tie loose");
       arrow.append(svg("title", {}, `${reason} (${ordered ? "through events that are not shown" : "not ordered by any message"})`));
       this.arrows.push({ from, to, node: arrow });
