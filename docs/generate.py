@@ -1,4 +1,4 @@
-"""Writes the pages that follow from the code: ``python docs/generate.py``. A test compares them with what is committed."""
+"""Writes the pages that follow from the code: ``python docs/generate.py``. A test compares them."""
 
 from __future__ import annotations
 
@@ -23,43 +23,70 @@ def table(fields: tuple[Field, ...]) -> str:
     return "\n".join(lines)
 
 
+TRACE_FORMAT = """# The trace format, version {version}
+
+One Parquet file holds one execution, one row an event. Any language that writes Parquet can write it.
+Rows may stand in any order; the order of a process's events is `seq`, or file order where there is no `seq`.
+Columns that a recorder does not have are left out; values that an event does not have are null. Columns that
+are not named here are kept and shown.
+
+## Columns
+
+{columns}
+
+Fields of a domain are named `domain.field`; [vocabulary.md](vocabulary.md) lists them. Fields named
+`domain.message_*` are contents of the message that a send or receive is about: where both have one, they must be
+equal.
+
+Faults (partition, heal, clock step, slow process) have kind `fault` and stand at the pseudo-process `{nemesis}`,
+outside happens-before and vector clocks. `crash` and `restart` stand at their process.
+
+## Metadata of the file (schema metadata, all optional)
+
+| key | value |
+| --- | --- |
+| `tracekit.version` | `{version}` |
+| `tracekit.processes` | JSON list of process names: the order of vector components. Needed where `vclock` is a list. |
+| `tracekit.run` | JSON object, see below |
+| `tracekit.set_aside` | what an importer could not use: JSON `{{"counts": {{reason: count}}, "first": [...]}}` |
+| `tracekit.complete` | `true`, written at close |
+
+### `tracekit.run`
+
+| key | meaning |
+| --- | --- |
+| `system`, `protocol`, `network`, `seed`, `command` | what ran, and how to run it again |
+| `n`, `f` | how many processes run the protocol; how many may be faulty |
+| `claims` | list of globs of checks that the run promises to pass; they decide the verdict |
+| `model` | sequential specification of the operations: `kv` |
+| `clocks` | process to clock domain, or a skew bound; undeclared: one shared clock, stated as assumed |
+| `coverage` | process to `{{"start": bool, "end": bool}}`: whether its first and last events were recorded |
+| `channels` | `{{"reliable": bool, "fifo": bool}}` where declared |
+| `bounds` | `{{"delay_ns": int, "skew_ns": int}}` where declared |
+| `quiescent` | whether the run was left alone until nothing moved |
+
+## The smallest trace
+
+```python
+import pyarrow as pa, pyarrow.parquet as pq
+
+table = pa.table({{
+    "process": ["n1", "n2"],
+    "kind": ["send", "receive"],
+    "message": [1, 1],
+}})
+pq.write_table(table, "tiny.parquet")
+```
+
+```
+tracekit analyze tiny.parquet
+```
+"""
+
+
 def trace_format() -> str:
     """docs/trace-format.md"""
-    return (
-        f"{NOTE}# The trace format, version {VERSION}\n\n"
-        "One Parquet file holds one execution, one row an event. Any language that writes Parquet can write it.\n"
-        "Rows may stand in any order; the order of a process's events is `seq`, or file order where there is no `seq`.\n"
-        "Columns that a recorder does not have are left out; values that an event does not have are null. Columns that\n"
-        "are not named here are kept and shown.\n\n"
-        f"## Columns\n\n{table(FIELDS)}\n\n"
-        "Fields of a domain are named `domain.field`; [vocabulary.md](vocabulary.md) lists them. Fields named\n"
-        "`domain.message_*` are contents of the message that a send or receive is about: where both have one, they must be equal.\n\n"
-        f"Faults (partition, heal, clock step, slow process) have kind `fault` and stand at the pseudo-process `{NEMESIS}`,\n"
-        "outside happens-before and vector clocks. `crash` and `restart` stand at their process.\n\n"
-        "## Metadata of the file (schema metadata, all optional)\n\n"
-        "| key | value |\n| --- | --- |\n"
-        f"| `tracekit.version` | `{VERSION}` |\n"
-        '| `tracekit.processes` | JSON list of process names: the order of vector components. Needed where `vclock` is a list. |\n'
-        "| `tracekit.run` | JSON object, see below |\n"
-        "| `tracekit.set_aside` | what an importer could not use: JSON `{\"counts\": {reason: count}, \"first\": [...]}` |\n"
-        "| `tracekit.complete` | `true`, written at close |\n\n"
-        "### `tracekit.run`\n\n"
-        "| key | meaning |\n| --- | --- |\n"
-        "| `system`, `protocol`, `network`, `seed`, `command` | what ran, and how to run it again |\n"
-        "| `n`, `f` | how many processes run the protocol; how many may be faulty |\n"
-        "| `claims` | list of globs of checks that the run promises to pass; they decide the verdict |\n"
-        "| `model` | sequential specification of the operations: `kv` |\n"
-        "| `clocks` | process to clock domain, or a skew bound; undeclared: one shared clock, stated as assumed |\n"
-        '| `coverage` | process to `{"start": bool, "end": bool}`: whether its first and last events were recorded |\n'
-        '| `channels` | `{"reliable": bool, "fifo": bool}` where declared |\n'
-        '| `bounds` | `{"delay_ns": int, "skew_ns": int}` where declared |\n'
-        "| `quiescent` | whether the run was left alone until nothing moved |\n\n"
-        "## The smallest trace\n\n"
-        "```python\nimport pyarrow as pa, pyarrow.parquet as pq\n\n"
-        'table = pa.table({\n    "process": ["n1", "n2"],\n    "kind": ["send", "receive"],\n    "message": [1, 1],\n})\n'
-        'pq.write_table(table, "tiny.parquet")\n```\n\n'
-        "```\ntracekit analyze tiny.parquet\n```\n"
-    )
+    return NOTE + TRACE_FORMAT.format(version=VERSION, nemesis=NEMESIS, columns=table(FIELDS))
 
 
 def vocabulary() -> str:

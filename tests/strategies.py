@@ -39,7 +39,10 @@ def recordings(draw: st.DrawFn, max_events: int = 12) -> list[dict[str, Any]]:
     rows = []
     for _ in range(draw(st.integers(0, max_events))):
         kind = draw(kinds)
-        row: dict[str, Any] = {"process": "nemesis" if kind == "fault" else draw(st.sampled_from(PROCESSES)), "kind": kind}
+        row: dict[str, Any] = {
+            "process": "nemesis" if kind == "fault" else draw(st.sampled_from(PROCESSES)),
+            "kind": kind,
+        }
         if kind in ("send", "receive"):
             row["message"] = draw(st.none() | st.integers(0, 5))
             row["peer"] = draw(st.none() | st.sampled_from(PROCESSES))

@@ -69,7 +69,8 @@ class TestVerdictOfARun:
             "not-applicable": CheckResult(applicable=False),
         }
         results = tuple(
-            CheckResult(**{**made[kind].__dict__, "required": needed, "check": f"c.{i}"}) for i, (needed, kind) in enumerate(checks)
+            CheckResult(**{**made[kind].__dict__, "required": needed, "check": f"c.{i}"})
+            for i, (needed, kind) in enumerate(checks)
         )
         result = Result(TraceSummary("", "", 0, (), 0, {}, (), ""), results, ())
         assert (result.verdict, result.exit_code) == (verdict, code)

@@ -52,8 +52,7 @@ def test_the_smallest_trace_of_the_docs(tmp_path: Path) -> None:
 def readme_commands() -> list[str]:
     """Every line of the README that starts with a command, without what stands behind it as a note."""
     lines = [line.strip() for line in (ROOT / "README.md").read_text().splitlines()]
-    found = [re.split(r"\s{2,}", line)[0] for line in lines if line.startswith(("tracekit ", "python3 -m venv"))]
-    return found
+    return [re.split(r"\s{2,}", line)[0] for line in lines if line.startswith(("tracekit ", "python3 -m venv"))]
 
 
 def test_the_readme_shows_commands() -> None:

@@ -67,7 +67,9 @@ def analyze(
         rests_on=_rests_on(execution, results),
         not_checked=_not_checked(applicable, execution),
         broken_assumptions=tuple(
-            dict.fromkeys([*execution.trace.run.broken_assumptions, *(b for r in results for b in r.broken_assumptions)])
+            dict.fromkeys(
+                [*execution.trace.run.broken_assumptions, *(b for r in results for b in r.broken_assumptions)]
+            )
         ),
         seconds=time.perf_counter() - started,
         tool=TOOL,
@@ -107,10 +109,17 @@ def _unusable_columns(candidate: Check, trace: Trace) -> tuple[str, ...]:
 
 
 def _summary(trace: Trace) -> TraceSummary:
-    first = tuple({"place": s.place, "reason": s.reason, "text": s.text, "field": s.field} for s in trace.set_aside.first)
+    first = tuple(
+        {"place": s.place, "reason": s.reason, "text": s.text, "field": s.field} for s in trace.set_aside.first
+    )
     return TraceSummary(
-        path=trace.path or "", digest=trace.digest, events=len(trace), processes=trace.processes,
-        set_aside=trace.set_aside.count, set_aside_counts=trace.set_aside.counts, set_aside_first=first,
+        path=trace.path or "",
+        digest=trace.digest,
+        events=len(trace),
+        processes=trace.processes,
+        set_aside=trace.set_aside.count,
+        set_aside_counts=trace.set_aside.counts,
+        set_aside_first=first,
         title=_title(trace),
     )
 
@@ -152,6 +161,9 @@ def _not_checked(applicable: Sequence[Check], execution: Execution) -> tuple[str
     absent = sorted({c.family for c in checks().values()} - there)
     phrases = ["liveness"] if not execution.trace.run.quiescent else []
     if absent:
-        phrases.append(f"{len(absent)} families that have no events here ({', '.join(absent)})" if len(absent) > 1
-                       else f"{absent[0]}, which has no events here")
+        phrases.append(
+            f"{len(absent)} families that have no events here ({', '.join(absent)})"
+            if len(absent) > 1
+            else f"{absent[0]}, which has no events here"
+        )
     return tuple(phrases)

@@ -1,4 +1,4 @@
-"""What a protocol that can be simulated offers, and how those installed are found (entry points ``tracekit.protocols``).
+"""What a protocol that can be simulated offers, and how installed ones are found (entry points ``tracekit.protocols``).
 
 tracekit never imports an implementation: a package offers a function that returns its protocols by name.
 """

@@ -25,8 +25,13 @@ def read_trace(path: str | os.PathLike[str], format: str | None = None) -> Trace
     """
     traces = read_traces(path, format)
     if len(traces) != 1:
-        raise TracekitError("TK206", "the file holds several executions", at=str(path), found=f"{len(traces)} executions",
-                            help="tracekit.read_traces gives all of them")
+        raise TracekitError(
+            "TK206",
+            "the file holds several executions",
+            at=str(path),
+            found=f"{len(traces)} executions",
+            help="tracekit.read_traces gives all of them",
+        )
     return traces[0]
 
 
@@ -53,7 +58,7 @@ def read_traces(
         head = head_of(path)
     except OSError as error:
         raise TracekitError("TK101", "the file cannot be read", at=str(path), found=str(error.strerror)) from None
-    if format is None and head.startswith(MAGIC) or format == NATIVE:
+    if (format is None and head.startswith(MAGIC)) or format == NATIVE:
         return [read_parquet(path, progress=progress)]
     return _named(format).read(path) if format else _recognised(path, head).read(path)
 
@@ -74,8 +79,13 @@ def _named(name: str) -> Format:
     known = formats()
     if name not in known:
         near = nearest(name, [*known, NATIVE])
-        raise TracekitError("TK202", f"no format is named {name}", at="--from", want=", ".join(near or [*known, NATIVE]),
-                            help="tracekit list formats shows all of them")
+        raise TracekitError(
+            "TK202",
+            f"no format is named {name}",
+            at="--from",
+            want=", ".join(near or [*known, NATIVE]),
+            help="tracekit list formats shows all of them",
+        )
     return known[name]
 
 
@@ -87,13 +97,20 @@ def _recognised(path: Path, head: bytes) -> Format:
         return fitting[0]
     if fitting:
         raise TracekitError(
-            "TK201", "the file may be of several formats", at=str(path), found=", ".join(f.name for f in fitting),
+            "TK201",
+            "the file may be of several formats",
+            at=str(path),
+            found=", ".join(f.name for f in fitting),
             help=f"say which one: --from {fitting[0].name}",
         )
     first = head.split(b"\n", 1)[0][:80].decode("utf-8", "backslashreplace")
     raise TracekitError(
-        "TK201", "the file is of no format that is known", at=str(path), found=f"first line: {first}",
-        want=", ".join([NATIVE, *formats()]), help="tracekit list formats shows what each looks like",
+        "TK201",
+        "the file is of no format that is known",
+        at=str(path),
+        found=f"first line: {first}",
+        want=", ".join([NATIVE, *formats()]),
+        help="tracekit list formats shows what each looks like",
     )
 
 

@@ -123,7 +123,9 @@ def select_checks(pattern: str) -> list[str]:
     if not found:
         near = nearest(pattern, names)
         raise TracekitError(
-            "TK301", f"no check is named {pattern}", at="--check",
+            "TK301",
+            f"no check is named {pattern}",
+            at="--check",
             want="a name or a glob: " + (", ".join(near) if near else "raft.*, consistency.linearizable"),
             help="tracekit list checks shows all of them",
         )

@@ -20,7 +20,12 @@ class Verdict(StrEnum):
     NOT_APPLICABLE = "not-applicable"
 
 
-EXIT_CODES: Mapping[Verdict, int] = {Verdict.HOLDS: 0, Verdict.VIOLATED: 1, Verdict.UNKNOWN: 3, Verdict.NOT_APPLICABLE: 3}
+EXIT_CODES: Mapping[Verdict, int] = {
+    Verdict.HOLDS: 0,
+    Verdict.VIOLATED: 1,
+    Verdict.UNKNOWN: 3,
+    Verdict.NOT_APPLICABLE: 3,
+}
 
 
 @dataclass(frozen=True)
@@ -157,7 +162,10 @@ class TraceSummary:
     def to_json(self) -> dict[str, Any]:
         """The trace's part of the JSON contract."""
         return {
-            "path": self.path, "digest": self.digest, "events": self.events, "processes": list(self.processes),
+            "path": self.path,
+            "digest": self.digest,
+            "events": self.events,
+            "processes": list(self.processes),
             "title": self.title,
             "set_aside": {
                 "count": self.set_aside,

@@ -35,7 +35,6 @@ def with_true_clocks(rows: list[Row]) -> list[Row]:
     return [{**row, "lamport": c, "vclock": v} for row, c, v in zip(rows, stamps, vectors, strict=True)]
 
 
-
 @pytest.mark.usefixtures("mode")
 class TestAgainstDefinition:
     @settings(max_examples=300, deadline=None)
@@ -152,5 +151,8 @@ def test_events_without_timestamps_are_passed_over() -> None:
 
 
 def test_without_messages_knowledge_may_have_come_from_anywhere() -> None:
-    rows = [{"process": "a", "kind": "internal", "vclock": [1, 0]}, {"process": "b", "kind": "internal", "vclock": [1, 1]}]
+    rows = [
+        {"process": "a", "kind": "internal", "vclock": [1, 0]},
+        {"process": "b", "kind": "internal", "vclock": [1, 1]},
+    ]
     assert run(rows, "clock.vector").verdict is Verdict.HOLDS

@@ -198,8 +198,12 @@ class TestSimulateAndConvert:
         assert "error[TK109]" in done.stderr
 
     def test_convert_gives_the_same_verdict(self, tracekit: Run, tmp_path: Path) -> None:
-        lines = ["INFO  jepsen.util - 0\t:invoke\t:write\t1", "INFO  jepsen.util - 0\t:ok\t:write\t1",
-                 "INFO  jepsen.util - 1\t:invoke\t:read\tnil", "INFO  jepsen.util - 1\t:ok\t:read\t2"]
+        lines = [
+            "INFO  jepsen.util - 0\t:invoke\t:write\t1",
+            "INFO  jepsen.util - 0\t:ok\t:write\t1",
+            "INFO  jepsen.util - 1\t:invoke\t:read\tnil",
+            "INFO  jepsen.util - 1\t:ok\t:read\t2",
+        ]
         (tmp_path / "h.log").write_text("\n".join(lines) + "\n")
         assert tracekit("convert", "h.log", "-o", "h.parquet").returncode == 0
         direct = tracekit("analyze", "h.log", "--model", "register")

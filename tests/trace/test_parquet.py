@@ -73,8 +73,17 @@ class TestMalformed:
     def test_clocks_without_names_of_components(self, tmp_path: Path) -> None:
         assert code_of(write(tmp_path / "t", {**GOOD, "vclock": [[1], [1, 1], [2]]})) == "TK106"
 
-    @pytest.mark.parametrize("metadata", [{"run": "{"}, {"run": [1]}, {"run": {"n": "five"}}, {"processes": {"a": 1}},
-                                          {"processes": ["a", "a"]}, {"processes": "["}])
+    @pytest.mark.parametrize(
+        "metadata",
+        [
+            {"run": "{"},
+            {"run": [1]},
+            {"run": {"n": "five"}},
+            {"processes": {"a": 1}},
+            {"processes": ["a", "a"]},
+            {"processes": "["},
+        ],
+    )
     def test_damaged_metadata(self, tmp_path: Path, metadata: dict[str, Any]) -> None:
         assert code_of(write(tmp_path / "t", GOOD, **metadata)) == "TK107"
 
@@ -90,7 +99,7 @@ class TestMalformed:
             assert code_of(path) in ("TK102", "TK105")
 
     def test_damaged_data(self, tmp_path: Path) -> None:
-        """Whatever byte of the data is damaged, the checksums of its page tell. (The footer has none: Arrow's matter.)"""
+        """Whatever byte of the data is damaged, its page's checksum tells. (The footer has none: Arrow's matter.)"""
         builder = TraceBuilder(["a"])
         for i in range(50):
             builder.add({"process": "a", "kind": "internal", "name": f"e{i}", "vclock": [i + 1], "x": i * i})
@@ -121,7 +130,8 @@ class TestSetAside:
 
     def test_clock_values_that_no_clock_has(self, tmp_path: Path) -> None:
         columns = {
-            "process": pa.array(["a"] * 4), "kind": pa.array(["internal"] * 4),
+            "process": pa.array(["a"] * 4),
+            "kind": pa.array(["internal"] * 4),
             "lamport": pa.array([1, 2**63, 3, None], pa.uint64()),
             "vclock": pa.array([[1], [2, 3], [-1], [None]], pa.list_(pa.int64())),
         }
@@ -222,8 +232,16 @@ class TestTrace:
     def trace(self) -> Trace:
         builder = TraceBuilder(["a", "b:c"])
         for i in range(6):
-            builder.add({"process": "b:c" if i % 2 else "a", "kind": "internal", "time_ns": 10 * i, "source": "x.log",
-                         "line": i + 1, "name": f"e{i}"})
+            builder.add(
+                {
+                    "process": "b:c" if i % 2 else "a",
+                    "kind": "internal",
+                    "time_ns": 10 * i,
+                    "source": "x.log",
+                    "line": i + 1,
+                    "name": f"e{i}",
+                }
+            )
         return builder.build()
 
     def test_events_are_found_by_name_and_by_source(self, trace: Trace) -> None:

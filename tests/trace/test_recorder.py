@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 import tracekit
 from tracekit.results import Verdict
 
-steps = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["event", "send", "receive"]), st.integers(0, 5)), max_size=30)
+steps = st.lists(
+    st.tuples(st.sampled_from("abc"), st.sampled_from(["event", "send", "receive"]), st.integers(0, 5)), max_size=30
+)
 
 
 @settings(max_examples=150, deadline=None)

@@ -27,8 +27,8 @@ def delivery(execution: Execution, options: Options) -> CheckResult:
     """Every message received was sent, by whom and to whom the receive says, with the same contents.
 
     Meaning
-        What no channel may do, however bad: deliver a message that nobody sent, deliver it to a process that it was not
-        addressed to, or change what it says. Loss, delay, duplication and reordering are what channels do; they are
+        What no channel may do, however bad: deliver a message that nobody sent, deliver it to a process that it was
+        not addressed to, or change what it says. Loss, delay, duplication and reordering are what channels do; they are
         measured and shown. Where the run declares reliable channels, a message delivered twice is a violation as
         well, and a message never delivered is one if the run was left alone until nothing moved.
 
@@ -49,7 +49,7 @@ def delivery(execution: Execution, options: Options) -> CheckResult:
         O(n), after the matching of sends and receives.
 
     Reference
-        Cachin, Guerraoui and Rodrigues, "Introduction to Reliable and Secure Distributed Programming", 2011, section 2.4.
+        Cachin, Guerraoui and Rodrigues, "Introduction to Reliable and Secure Distributed Programming", 2011, sec. 2.4.
         Variant: fair-loss links' "no creation" (FLL3) for every channel; perfect links' "no duplication" (PL2) and
         "reliable delivery" (PL1) where declared.
     """
@@ -68,14 +68,17 @@ def delivery(execution: Execution, options: Options) -> CheckResult:
     found.wrong_ends()
     found.other_contents()
     if len(messages.ambiguous):
-        reasons.append(f"{len(messages.ambiguous):,} receives have an id that several processes sent; which send they belong to is unknown")
+        reasons.append(
+            f"{len(messages.ambiguous):,} receives have an id that several processes sent; "
+            "which send they belong to is unknown"
+        )
     reliable = bool(trace.run.channels.get("reliable"))
     if reliable:
         found.not_reliable()
         if len(messages.undelivered) and not trace.run.quiescent:
             reasons.append(
-                f"reliable channels are declared and {len(messages.undelivered):,} messages were never received, but the run is not "
-                "marked quiescent: they may have been under way"
+                f"reliable channels are declared and {len(messages.undelivered):,} messages were never received, "
+                "but the run is not marked quiescent: they may have been under way"
             )
     facts = _facts(messages)
     return CheckResult(
@@ -110,7 +113,8 @@ def _facts(messages: Messages) -> dict[str, int]:
 
 def _remark(facts: dict[str, int]) -> str:
     again = f" ({facts['received again']:,} of them again)" if facts["received again"] else ""
-    return f"{facts['sent']:,} sent: {facts['received']:,} received{again}, {facts['undelivered']:,} undelivered (lost or in flight)"
+    undelivered = f"{facts['undelivered']:,} undelivered (lost or in flight)"
+    return f"{facts['sent']:,} sent: {facts['received']:,} received{again}, {undelivered}"
 
 
 class _Findings:
@@ -157,13 +161,15 @@ class _Findings:
     def _wrong_receiver(self, row: int) -> Violation:
         send = int(self.messages.send_of[row])
         to = self._peer(send)
-        sentence = f"{self.trace.event(row)} received message {self.messages.name(row)}, which {self.trace.event(send)} had addressed to {to}."
+        received = f"{self.trace.event(row)} received message {self.messages.name(row)}"
+        sentence = f"{received}, which {self.trace.event(send)} had addressed to {to}."
         return self._pair("wrong-receiver", sentence, row, addressed_to=to)
 
     def _wrong_sender(self, row: int) -> Violation:
         send = int(self.messages.send_of[row])
         said = self._peer(row)
-        sentence = f"{self.trace.event(row)} received message {self.messages.name(row)} as if from {said}; {self.trace.event(send)} sent it."
+        received = f"{self.trace.event(row)} received message {self.messages.name(row)}"
+        sentence = f"{received} as if from {said}; {self.trace.event(send)} sent it."
         return self._pair("wrong-sender", sentence, row, said_from=said)
 
     def _peer(self, row: int) -> str:
@@ -183,7 +189,10 @@ class _Findings:
     def _changed(self, row: int, name: str, column: Column) -> Violation:
         send = int(self.messages.send_of[row])
         sent, came = column.at(send), column.at(row)
-        sentence = f"Message {self.messages.name(row)} was sent with {name} {sent} ({self.trace.event(send)}) and received with {came} ({self.trace.event(row)})."
+        sentence = (
+            f"Message {self.messages.name(row)} was sent with {name} {sent} ({self.trace.event(send)}) "
+            f"and received with {came} ({self.trace.event(row)})."
+        )
         return self._pair("contents-changed", sentence, row, field=name, sent=sent, received=came)
 
     def not_reliable(self) -> None:
@@ -191,7 +200,8 @@ class _Findings:
             self.messages.repeated,
             lambda row: self._pair(
                 "delivered-twice",
-                f"{self.trace.event(row)} received message {self.messages.name(row)} again, on a channel declared reliable.",
+                f"{self.trace.event(row)} received message {self.messages.name(row)} again, "
+                "on a channel declared reliable.",
                 row,
             ),
         )
@@ -199,5 +209,6 @@ class _Findings:
             self._add(self.messages.undelivered, self._never_delivered)
 
     def _never_delivered(self, row: int) -> Violation:
-        sentence = f"Message {self.messages.name(row)}, sent at {self.trace.event(row)}, was never received, on a channel declared reliable."
+        sent = f"Message {self.messages.name(row)}, sent at {self.trace.event(row)}"
+        sentence = f"{sent}, was never received, on a channel declared reliable."
         return Violation("never-delivered", sentence, self.execution.witness([row]))

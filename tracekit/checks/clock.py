@@ -12,6 +12,7 @@ from tracekit.execution import Execution, Options
 from tracekit.kernels.engine import kernels
 from tracekit.registry import check
 from tracekit.results import CheckResult, Edge, Violation
+from tracekit.trace.columns import Column
 from tracekit.trace.schema import Kind
 
 SHOWN = 20
@@ -121,11 +122,13 @@ def lamport(execution: Execution, options: Options) -> CheckResult:
         at, name = int(clock[row]), trace.event(row)
         if error[row] == loops.NOT_AFTER_SEND:
             cause = send
-            sentence = f"{name} is stamped {at}, not later than {int(clock[send])}, the stamp of the send that it received ({trace.event(send)})."
+            sent = f"{int(clock[send])}, the stamp of the send that it received ({trace.event(send)})"
+            sentence = f"{name} is stamped {at}, not later than {sent}."
         else:
             cause = earlier
             verb = "falls back to" if error[row] == loops.WENT_BACK else "stays at"
-            sentence = f"The clock of {trace.processes[trace.process[row]]} {verb} {at} at {name}, after {int(clock[earlier])} at {trace.event(earlier)}."
+            known = f"after {int(clock[earlier])} at {trace.event(earlier)}"
+            sentence = f"The clock of {trace.processes[trace.process[row]]} {verb} {at} at {name}, {known}."
         rows = [(r, f"{execution.text(r)}, lamport {int(clock[r])}") for r in (cause, row)]
         edges = (execution.edge(cause, row),)
         facts = {"recorded": at, "smallest allowed": int(clock[cause]) + 1}
@@ -145,9 +148,9 @@ def vector(execution: Execution, options: Options) -> CheckResult:
     """Recorded vector timestamps are the ones that program order and messages give.
 
     Meaning
-        A process's vector counts, for every process, the events of it that this one can know of. At each event it is the
-        largest, component by component, of the vector before and of the vector that came with the message received,
-        and one more in the process's own component. Then e happens before f exactly if V(e) < V(f).
+        A process's vector counts, for every process, the events of it that this one can know of. At each event it is
+        the largest, component by component, of the vector before and of the vector that came with the message
+        received, and one more in the process's own component. Then e happens before f exactly if V(e) < V(f).
 
     Example
         n1:4  send     message 7   [5, 0]
@@ -163,8 +166,8 @@ def vector(execution: Execution, options: Options) -> CheckResult:
         events, or receives, never tick is taken at its convention, which is inferred and stated.
 
     Cost
-        One pass over the vectors, O(n p) for p components. Only the previous event and the send are looked at, so an error
-        is reported where it arises; by induction, all vectors are right where none is reported.
+        One pass over the vectors, O(n p) for p components. Only the previous event and the send are looked at, so an
+        error is reported where it arises; by induction, all vectors are right where none is reported.
 
     Reference
         Fidge, "Timestamps in Message-Passing Systems That Preserve the Partial Ordering", 1988; Mattern, "Virtual Time
@@ -174,7 +177,9 @@ def vector(execution: Execution, options: Options) -> CheckResult:
     column = trace.lists("vclock")
     if column is None:
         return CheckResult(applicable=False)
-    values = column.items.values  # type: ignore[union-attr]
+    items = column.items
+    assert isinstance(items, Column), "the schema's type was checked on read"
+    values = items.values
     offsets, process = column.offsets, trace.process
     has_component = (np.diff(offsets) > process) & (process < trace.components)
     present = column.present & (trace.kind != Kind.FAULT) & (process < trace.components)
@@ -238,7 +243,10 @@ def _may_have_learned(execution: Execution) -> NDArray[np.bool_]:
     learned: NDArray[np.bool_] = (trace.kind == Kind.RECEIVE) & (execution.messages.send_of < 0)
     firsts = execution.program_order.starts[:-1]
     for code, name in enumerate(trace.processes):
-        if trace.run.coverage.get(name, {}).get("start") is False and firsts[code] < execution.program_order.starts[code + 1]:
+        if (
+            trace.run.coverage.get(name, {}).get("start") is False
+            and firsts[code] < execution.program_order.starts[code + 1]
+        ):
             learned[execution.program_order.rows[firsts[code]]] = True
     return learned
 

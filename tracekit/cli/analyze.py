@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from tracekit.execution import Execution, Options
     from tracekit.results import Result
 
+
+UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
 class Seconds(click.ParamType[float]):
     """A duration: ``60s``, ``10m``, ``5ms``."""
 
     name = "duration"
-    UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if isinstance(value, float):
@@ -29,7 +32,7 @@ class Seconds(click.ParamType[float]):
         number = value.rstrip("numsh")
         unit = value[len(number) :] or "s"
         try:
-            seconds = float(number) * self.UNITS[unit]
+            seconds = float(number) * UNITS[unit]
         except (ValueError, KeyError):
             seconds = -1.0
         if not 0 <= seconds < 1e9:
@@ -50,17 +53,30 @@ Exit codes: 0 all required checks hold, 1 one is violated, 2 unreadable,
 3 none violated and one undecided (or nothing examined), 101 internal error."""
 )
 @click.argument("traces", nargs=-1, required=True, metavar="TRACE...")
-@click.option("--check", "patterns", multiple=True, metavar="GLOB", help="Require these checks; the others are only shown.")
+@click.option(
+    "--check", "patterns", multiple=True, metavar="GLOB", help="Require these checks; the others are only shown."
+)
 @click.option("--from", "format_name", metavar="FORMAT", help="The files' format; else recognised by content.")
-@click.option("--model", metavar="NAME", help="Sequential specification of the recorded operations: kv, cas-register:nil=any.")
+@click.option(
+    "--model", metavar="NAME", help="Sequential specification of the recorded operations: kv, cas-register:nil=any."
+)
 @click.option("--skew", type=Seconds(), default=0.0, help="How far recorders' clocks may differ: 5ms.")
 @click.option("--budget", type=Seconds(), default=60.0, show_default="60s", help="Time that each search may take.")
-@click.option("--report", type=click.Path(dir_okay=False), metavar="FILE", help="Also write an interactive HTML report.")
+@click.option(
+    "--report", type=click.Path(dir_okay=False), metavar="FILE", help="Also write an interactive HTML report."
+)
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.option("-v", "--verbose", is_flag=True, help="One line a check, every listed violation.")
 def command(
-    traces: tuple[str, ...], patterns: tuple[str, ...], format_name: str | None, model: str | None, skew: float,
-    budget: float, report: str | None, output: str, verbose: bool,
+    traces: tuple[str, ...],
+    patterns: tuple[str, ...],
+    format_name: str | None,
+    model: str | None,
+    skew: float,
+    budget: float,
+    report: str | None,
+    output: str,
+    verbose: bool,
 ) -> int:
     """Check recorded executions and show the events that decide.
 
@@ -94,7 +110,9 @@ def command(
     return next(code for code in (101, 2, 1, 3, 0) if code in codes)
 
 
-def _judge(path: str, format_name: str | None, patterns: tuple[str, ...], options: Options) -> list[tuple[Result, Execution]]:
+def _judge(
+    path: str, format_name: str | None, patterns: tuple[str, ...], options: Options
+) -> list[tuple[Result, Execution]]:
     from tracekit.analysis import analyze
     from tracekit.execution import Execution
     from tracekit.reading import read_traces
@@ -109,7 +127,9 @@ def _judge(path: str, format_name: str | None, patterns: tuple[str, ...], option
         execution = Execution(trace, options)
         with status(f"checking {Path(path).name}") as say:
             result = analyze(
-                execution, check=patterns, command=shlex.join(["tracekit", *sys.argv[1:]]),
+                execution,
+                check=patterns,
+                command=shlex.join(["tracekit", *sys.argv[1:]]),
                 progress=lambda name, done, total: say(f"{name}   ({done + 1} of {total})"),
             )
         judged.append((result, execution))

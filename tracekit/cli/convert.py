@@ -25,8 +25,12 @@ def command(source: str, output: str, format_name: str | None) -> None:
     with progress(f"reading {source}") as advance:
         traces = read_traces(source, format_name, advance)
     if len(traces) != 1:
-        raise TracekitError("TK206", "the file holds several executions; a native file holds one", at=source,
-                            found=f"{len(traces)} executions")
+        raise TracekitError(
+            "TK206",
+            "the file holds several executions; a native file holds one",
+            at=source,
+            found=f"{len(traces)} executions",
+        )
     trace = traces[0]
     write_parquet(trace, output)
     aside = f", {trace.set_aside.count:,} set aside" if trace.set_aside.count else ""

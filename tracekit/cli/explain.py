@@ -29,7 +29,11 @@ def command(name: str) -> None:
         click.echo(_protocol_page(name))
     elif name in formats():
         entry = formats()[name]
-        click.echo(f"{entry.name}: {entry.summary}\n" + _section("Example", entry.example) + f"\nnext: tracekit analyze FILE --from {name}")
+        click.echo(
+            f"{entry.name}: {entry.summary}\n"
+            + _section("Example", entry.example)
+            + f"\nnext: tracekit analyze FILE --from {name}"
+        )
     elif name in models():
         click.echo(f"{name}: {models()[name].summary}\n\nnext: tracekit analyze FILE --model {name}")
     else:
@@ -38,8 +42,12 @@ def command(name: str) -> None:
 
 def _unknown(name: str, known: Iterable[str]) -> TracekitError:
     near = nearest(name, known, 5)
-    return TracekitError("TK303", f"nothing is named {name}", want=", ".join(near) or None,
-                         help="tracekit list checks, formats, protocols or models shows all names")
+    return TracekitError(
+        "TK303",
+        f"nothing is named {name}",
+        want=", ".join(near) or None,
+        help="tracekit list checks, formats, protocols or models shows all names",
+    )
 
 
 def _check_page(name: str) -> str:
@@ -62,7 +70,10 @@ def _protocol_page(name: str) -> str:
     mutants = "\n".join(f"{m.name}\n    breaks {m.breaks}\n    caught by {m.caught_by}" for m in entry.mutants)
     faults = "\n".join(f"{fault}: {meaning}" for fault, meaning in entry.faults.items())
     return (
-        f"{name}: {entry.summary}\n" + _section("Claims", "\n".join(entry.claims)) + _section("Tolerates", faults)
-        + _section("Mutants", mutants) + _section("Reference", entry.reference)
+        f"{name}: {entry.summary}\n"
+        + _section("Claims", "\n".join(entry.claims))
+        + _section("Tolerates", faults)
+        + _section("Mutants", mutants)
+        + _section("Reference", entry.reference)
         + f"\nnext: tracekit simulate {name} -o run.parquet"
     )

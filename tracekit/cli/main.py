@@ -39,8 +39,12 @@ class Commands(click.Group):
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
             near = nearest(name, self.list_commands(ctx))
-            raise TracekitError("TK300", f"there is no command {name}", want=", ".join(near or self.list_commands(ctx)),
-                                help="tracekit --help shows all of them")
+            raise TracekitError(
+                "TK300",
+                f"there is no command {name}",
+                want=", ".join(near or self.list_commands(ctx)),
+                help="tracekit --help shows all of them",
+            )
         return super().resolve_command(ctx, args)
 
 
@@ -101,8 +105,10 @@ def _internal(error: Exception) -> str:
         traceback.print_exc(file=file)
     frame: Any = traceback.extract_tb(error.__traceback__)[-1]
     broken = TracekitError(
-        "TK900", "internal error: this is a bug of tracekit, not of your trace",
-        at=f"{frame.filename}:{frame.lineno}", found=f"{type(error).__name__}: {error}",
+        "TK900",
+        "internal error: this is a bug of tracekit, not of your trace",
+        at=f"{frame.filename}:{frame.lineno}",
+        found=f"{type(error).__name__}: {error}",
         help=f"please report it with {file.name}",
     )
     return str(broken)

@@ -25,7 +25,9 @@ LEARNED = 4
 
 
 @kernel
-def lamport_errors(rows: Int64, process: Int32, clock: Int64, present: Bool, ticks: Bool, send_of: Int64, error_out: Int8) -> int:
+def lamport_errors(
+    rows: Int64, process: Int32, clock: Int64, present: Bool, ticks: Bool, send_of: Int64, error_out: Int8
+) -> int:
     """What is wrong with each event's Lamport timestamp; returns how many were examined.
 
     rows: all rows, process after process in program order. ticks: whether the event must advance the clock. present:
@@ -53,7 +55,14 @@ def lamport_errors(rows: Int64, process: Int32, clock: Int64, present: Bool, tic
 
 @kernel
 def vector_errors(
-    rows: Int64, process: Int32, offsets: Int64, clock: Int64, state: Int8, send_of: Int64, error_out: Int8, where_out: Int32
+    rows: Int64,
+    process: Int32,
+    offsets: Int64,
+    clock: Int64,
+    state: Int8,
+    send_of: Int64,
+    error_out: Int8,
+    where_out: Int32,
 ) -> int:
     """What is wrong with each event's vector timestamp, and in which component; returns how many were examined.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,8 +112,8 @@ class HappensBefore:
         return out
 
     def lamport(self, rows: Any) -> NDArray[np.int64]:
-        """Lamport timestamps, from 1: the length of the longest chain that ends in each event. 0 where a cycle hides it,
-        and for faults."""
+        """Lamport timestamps, from 1: the length of the longest chain that ends in each event; 0 for faults, and where
+        a cycle hides it."""
         rows = np.asarray(rows, np.int64)
         fault = self.trace.kind[rows] == Kind.FAULT
         receive = self.last_receive[rows]
@@ -175,12 +176,16 @@ class HappensBefore:
     def _fewest_messages(self, first: int, second: int, receives: Rows, sends: Rows) -> Rows:
         """Breadth first over receives: the fewest messages from `first` to `second`."""
         process, index = self.trace.process, self.program.index
-        levels = [(np.flatnonzero((process[sends] == process[first]) & (index[sends] >= index[first])), np.empty(0, np.int64))]
+        levels = [
+            (np.flatnonzero((process[sends] == process[first]) & (index[sends] >= index[first])), np.empty(0, np.int64))
+        ]
         seen = np.zeros(len(receives), np.bool_)
         seen[levels[0][0]] = True
         while True:
             current = levels[-1][0]
-            arrived = current[(process[receives[current]] == process[second]) & (index[receives[current]] <= index[second])]
+            arrived = current[
+                (process[receives[current]] == process[second]) & (index[receives[current]] <= index[second])
+            ]
             if len(arrived):
                 break
             # The earliest receive of this level at each process reaches most.
@@ -209,7 +214,7 @@ class HappensBefore:
         return np.array(chain[::-1], np.int64)
 
     def reason(self, first: int, second: int) -> str:
-        """Why one event comes before another: ``same process``, ``message 207``, ``happens before``; else ``concurrent``."""
+        """Why one event comes before another: ``message 207``, ``same process``, ``happens before``, ``concurrent``."""
         if self.messages.send_of[second] == first:
             return f"message {self.messages.name(second)}"
         if bool(self.precedes(first, second)):
@@ -236,18 +241,17 @@ class HappensBefore:
             p = int(self.trace.process[send])
         return np.array(chain[seen[p] :], np.int64)
 
-    def to_networkx(self) -> nx.DiGraph:
+    def to_networkx(self) -> nx.DiGraph[str]:
         """Events by public name, with edges ``reason="same process"`` or ``reason="message ..."``; for small traces."""
         import networkx as nx
 
-        graph = nx.DiGraph()
+        graph: nx.DiGraph[str] = nx.DiGraph()
         names = [self.trace.event(row) for row in range(len(self.trace))]
         graph.add_nodes_from((names[row], {"row": row}) for row in range(len(self.trace)))
         for p in range(len(self.trace.processes)):
             rows = self.program.of_process(p)
             rows = rows[self.trace.kind[rows] != Kind.FAULT].tolist()
-            pairs = zip(rows, rows[1:], strict=False)
-            graph.add_edges_from((names[a], names[b], {"reason": "same process"}) for a, b in pairs)
+            graph.add_edges_from((names[a], names[b], {"reason": "same process"}) for a, b in pairwise(rows))
         for receive in self.receives.tolist():
             send = int(self.messages.send_of[receive])
             graph.add_edge(names[send], names[receive], reason=f"message {self.messages.name(receive)}")

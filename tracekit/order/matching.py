@@ -128,7 +128,11 @@ def _dense(column: Column | None, n: int) -> tuple[NDArray[np.int64], int]:
 
 
 def _prefer_addressed(
-    trace: Trace, program: ProgramOrder, identity: NDArray[np.int64], receives: NDArray[np.int64], send_of: NDArray[np.int64]
+    trace: Trace,
+    program: ProgramOrder,
+    identity: NDArray[np.int64],
+    receives: NDArray[np.int64],
+    send_of: NDArray[np.int64],
 ) -> None:
     """For ids sent several times by one process: the earliest send addressed to the receiver, where one is."""
     peer = trace.get("peer")

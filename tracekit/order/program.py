@@ -29,7 +29,9 @@ class ProgramOrder:
     def of(cls, trace: Trace) -> ProgramOrder:
         """O(n) where each process's rows are already in order, else O(n log n)."""
         n = len(trace)
-        counts = np.bincount(trace.process, minlength=len(trace.processes)) if n else np.zeros(len(trace.processes), int)
+        counts = (
+            np.bincount(trace.process, minlength=len(trace.processes)) if n else np.zeros(len(trace.processes), int)
+        )
         starts = np.zeros(len(trace.processes) + 1, np.int64)
         np.cumsum(counts, out=starts[1:])
         rows = np.argsort(trace.process, kind="stable").astype(np.int64, copy=False)

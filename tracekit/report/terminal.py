@@ -1,4 +1,4 @@
-"""A result as text for a terminal: at most about 35 lines unless something is wrong; every verdict with its evidence."""
+"""A result as text for a terminal: about 35 lines unless something is wrong; every verdict with its evidence."""
 
 from __future__ import annotations
 
@@ -48,8 +48,10 @@ def render(result: Result, style: Style = plain, verbose: bool = False) -> str:
 
 
 def clean(text: str) -> str:
-    """Text from a trace, safe for a terminal: control and format characters (escapes, bidi overrides) are made visible."""
-    return "".join(c if c == "\n" or unicodedata.category(c)[0] != "C" else c.encode("unicode_escape").decode() for c in text)
+    """Text from a trace, safe for a terminal: control and format characters (escapes, bidi marks) stand as codes."""
+    return "".join(
+        c if c == "\n" or unicodedata.category(c)[0] != "C" else c.encode("unicode_escape").decode() for c in text
+    )
 
 
 def _labelled(label: str, lines: Iterable[str]) -> str:
@@ -142,8 +144,10 @@ def _measured(result: Result, style: Style) -> str:
             lines.append(f"{c.check}: {c.verdict}, {detail}")
     if not lines:
         return ""
-    return _labelled("MEASURED", ["facts beside the verdict, never a failure"]) + "\n" + "\n".join(
-        "  " + clean(line) for line in lines
+    return (
+        _labelled("MEASURED", ["facts beside the verdict, never a failure"])
+        + "\n"
+        + "\n".join("  " + clean(line) for line in lines)
     )
 
 
@@ -151,8 +155,14 @@ def _foundations(result: Result) -> str:
     blocks = []
     if result.broken_assumptions:
         blocks.append(_labelled("BROKEN", _wrap(clean("assumptions: " + "; ".join(result.broken_assumptions)))))
-    blocks.append(_labelled("RESTS ON", _wrap(clean(". ".join(_capital(p) for p in result.rests_on) + "."))
-                            if result.rests_on else ["nothing but the events themselves"]))
+    blocks.append(
+        _labelled(
+            "RESTS ON",
+            _wrap(clean(". ".join(_capital(p) for p in result.rests_on) + "."))
+            if result.rests_on
+            else ["nothing but the events themselves"],
+        )
+    )
     if result.not_checked:
         blocks.append(_labelled("NOT CHECKED", _wrap(clean("; ".join(result.not_checked)))))
     if result.again:
@@ -167,7 +177,8 @@ def _capital(text: str) -> str:
 def _violated(check: CheckResult, style: Style, shown: int) -> str:
     examined = _examined(check)
     count = f"{check.violations_total:,} in {examined}" if examined else f"{check.violations_total:,}"
-    lines = [f"{style('VIOLATED', Verdict.VIOLATED)}      {style(check.check, 'name')}   {count}   {_reference(check)}".rstrip()]
+    head = f"{style('VIOLATED', Verdict.VIOLATED)}      {style(check.check, 'name')}"
+    lines = [f"{head}   {count}   {_reference(check)}".rstrip()]
     for violation in check.violations[:shown]:
         lines.append("")
         lines += ["  " + line for line in _wrap(clean(violation.summary), WIDTH - 2)]
@@ -211,8 +222,10 @@ def _witness(violation: Violation, style: Style) -> list[str]:
         place = f"   ({event.source})" if event.source else ""
         text = clean(f"{event.text}{place}").replace("\n", " ")
         body = textwrap.shorten(text, WIDTH, placeholder=" ...") if len(text) > WIDTH else text
-        lines.append(f"    {style(clean(event.event), 'name')}{' ' * (width - len(clean(event.event)))}{body}"
-                     + ("     <- rule broken here" if last else ""))
+        lines.append(
+            f"    {style(clean(event.event), 'name')}{' ' * (width - len(clean(event.event)))}{body}"
+            + ("     <- rule broken here" if last else "")
+        )
     lines.append("")
     return lines
 
@@ -239,6 +252,7 @@ def _unknown(check: CheckResult, style: Style) -> str:
 def _line(check: CheckResult, style: Style) -> str:
     role = "" if check.required else "  (measured)"
     verdict = str(check.verdict)
-    text = f"{style(verdict.upper(), check.verdict)}{' ' * (LABEL - len(verdict))}{check.check:<34} {_examined(check)}{role}"
+    label = style(verdict.upper(), check.verdict) + " " * (LABEL - len(verdict))
+    text = f"{label}{check.check:<34} {_examined(check)}{role}"
     method = f"\n{' ' * LABEL}{check.method}" if check.method else ""
     return f"{text}   {check.seconds:.3f} s{style(method, 'dim')}"

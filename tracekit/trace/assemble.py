@@ -1,4 +1,4 @@
-"""From raw columns, as a file or a recorder gave them, to a valid Trace; what cannot be used is set aside and counted."""
+"""From raw columns, as a file or a recorder gave them, to a valid Trace; what cannot be used is set aside, counted."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def assemble(
     _require(columns, at)
     if "vclock" in columns and not processes:
         raise TracekitError(
-            "TK106", "vector clocks are recorded, but nothing names their components", at=at,
+            "TK106",
+            "vector clocks are recorded, but nothing names their components",
+            at=at,
             want="metadata tracekit.processes, a JSON list of process names in the order of the components",
             help='or record clocks as maps from process to number: {"n1": 3, "n2": 1}',
         )
@@ -135,7 +137,9 @@ def _require(columns: Mapping[str, AnyColumn], at: str) -> None:
     missing = [name for name in REQUIRED if name not in columns]
     if missing:
         raise TracekitError(
-            "TK103", f"the required column {missing[0]} is missing", at=at,
+            "TK103",
+            f"the required column {missing[0]} is missing",
+            at=at,
             found=f"columns {', '.join(sorted(columns)) or '(none)'}",
             want=f"columns {', '.join(REQUIRED)}; the others are optional",
             help="the columns are described in docs/trace-format.md",
@@ -171,7 +175,9 @@ def _is_text(column: AnyColumn) -> bool:
 
 
 def _list_of(member: Callable[[AnyColumn], bool]) -> Callable[[AnyColumn], bool]:
-    return lambda c: isinstance(c, ListColumn) and isinstance(c.items, Column) and (len(c.items) == 0 or member(c.items))
+    return lambda c: (
+        isinstance(c, ListColumn) and isinstance(c.items, Column) and (len(c.items) == 0 or member(c.items))
+    )
 
 
 _FITS: dict[Type, Callable[[AnyColumn], bool]] = {
@@ -233,14 +239,18 @@ def _fields_set_aside(columns: Mapping[str, AnyColumn], components: int, log: _L
     vclock = columns.get("vclock")
     if isinstance(vclock, ListColumn) and isinstance(vclock.items, Column):
         lengths = np.diff(vclock.offsets)
-        long = log.fields(lengths > components, "a vector clock has more entries than there are processes", vclock, "vclock")
+        long = log.fields(
+            lengths > components, "a vector clock has more entries than there are processes", vclock, "vclock"
+        )
         negative = np.zeros(len(vclock), np.bool_)
         wrong = np.flatnonzero(vclock.items.values < 0)
         if vclock.items.valid is not None:
             wrong = np.union1d(wrong, np.flatnonzero(~vclock.items.valid))
         if len(wrong):
             negative[np.searchsorted(vclock.offsets, wrong, side="right") - 1] = True
-            log.fields(negative, "a vector clock has an entry that is negative, absent or 2^63 and above", vclock, "vclock")
+            log.fields(
+                negative, "a vector clock has an entry that is negative, absent or 2^63 and above", vclock, "vclock"
+            )
         if (long | negative).any():
             changed["vclock"] = ListColumn(vclock.offsets, vclock.items, vclock.present & ~(long | negative))
     return changed

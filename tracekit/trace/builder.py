@@ -74,8 +74,14 @@ class TraceBuilder:
         if not self.count:
             columns = {"process": _no_text(), "kind": _no_text()}
         return assemble(
-            columns, at=at, processes=self.processes, run=self.run, path=path, set_aside=set_aside,
-            complete=complete, inferred=inferred,
+            columns,
+            at=at,
+            processes=self.processes,
+            run=self.run,
+            path=path,
+            set_aside=set_aside,
+            complete=complete,
+            inferred=inferred,
         )
 
     def _column(self, name: str, rows: list[int], values: list[Any]) -> AnyColumn:

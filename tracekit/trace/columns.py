@@ -113,9 +113,11 @@ class ListColumn:
         offsets = np.zeros(len(rows) + 1, np.int64)
         np.cumsum(lengths, out=offsets[1:])
         members = np.arange(offsets[-1]) + np.repeat(self.offsets[rows] - offsets[:-1], lengths)
-        items = self.items.take(members) if isinstance(self.items, Column) else {
-            name: column.take(members) for name, column in self.items.items()
-        }
+        items = (
+            self.items.take(members)
+            if isinstance(self.items, Column)
+            else {name: column.take(members) for name, column in self.items.items()}
+        )
         return ListColumn(offsets, items, None if self.valid is None else self.valid[rows])
 
     def to_arrow(self) -> pa.Array:
@@ -228,8 +230,9 @@ def _encode(chunks: list[pa.Array], rows: int, valid: Bool | None) -> Column:
     if not chunks:
         return Column(np.empty(0, np.int32), None, pa.array([], pa.string()))
     texts = [c.dictionary.cast(pa.string()) for c in chunks]
-    chunked = pa.chunked_array([pa.DictionaryArray.from_arrays(c.indices.cast(pa.int32()), t)
-                                for c, t in zip(chunks, texts, strict=True)]).unify_dictionaries()
+    chunked = pa.chunked_array(
+        [pa.DictionaryArray.from_arrays(c.indices.cast(pa.int32()), t) for c, t in zip(chunks, texts, strict=True)]
+    ).unify_dictionaries()
     codes = np.empty(rows, np.int32)
     start = 0
     for chunk in chunked.chunks:
@@ -287,12 +290,12 @@ def _mask(array: pa.Array) -> Bool:
 def is_text(kind: pa.DataType) -> bool:
     """Whether values of the Arrow type are texts, dictionary-encoded or plain."""
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind))
 
 
 def is_list(kind: pa.DataType) -> bool:
     """Whether values of the Arrow type are lists (maps are not)."""
-    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
 def from_arrow(array: pa.Array | pa.ChunkedArray) -> AnyColumn:
@@ -316,12 +319,17 @@ def supported(kind: pa.DataType) -> bool:
     if is_list(kind):
         inner = kind.value_type
         if types.is_struct(inner):
-            return all(supported(inner.field(i).type) and not is_list(inner.field(i).type)
-                       for i in range(inner.num_fields))
+            return all(
+                supported(inner.field(i).type) and not is_list(inner.field(i).type) for i in range(inner.num_fields)
+            )
         return supported(inner) and not is_list(inner)
     return (
-        is_text(kind) or types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
-        or types.is_timestamp(kind) or types.is_duration(kind)
+        is_text(kind)
+        or types.is_integer(kind)
+        or types.is_floating(kind)
+        or types.is_boolean(kind)
+        or types.is_timestamp(kind)
+        or types.is_duration(kind)
     )
 
 

@@ -64,8 +64,14 @@ def _read(path: Path, columns: Collection[str] | None, progress: Progress | None
         run = Run.from_json(metadata.get("tracekit.run", "{}"), place)
         data, processes = _read_columns(file, wanted, processes, place, progress)
     return assemble(
-        data, at=place, processes=processes, run=run, set_aside=_set_aside(metadata), path=place,
-        complete=metadata.get("tracekit.complete") == "true", inferred=inferred,
+        data,
+        at=place,
+        processes=processes,
+        run=run,
+        set_aside=_set_aside(metadata),
+        path=place,
+        complete=metadata.get("tracekit.complete") == "true",
+        inferred=inferred,
     )
 
 
@@ -74,18 +80,30 @@ def _open(path: Path) -> pq.ParquetFile:
         raise TracekitError("TK101", "there is no such file", at=str(path))
     size = path.stat().st_size
     if size == 0:
-        raise TracekitError("TK102", "the file is empty", at=str(path), want="a trace",
-                            help="the recorder may have been killed before it wrote anything")
+        raise TracekitError(
+            "TK102",
+            "the file is empty",
+            at=str(path),
+            want="a trace",
+            help="the recorder may have been killed before it wrote anything",
+        )
     with path.open("rb") as stream:
         head = stream.read(4)
         stream.seek(max(0, size - 4))
         tail = stream.read(4)
     if head != MAGIC:
-        raise TracekitError("TK102", "this is not a Parquet file", at=str(path), found=f"first bytes {head!r}",
-                            want=f"first bytes {MAGIC!r}")
+        raise TracekitError(
+            "TK102",
+            "this is not a Parquet file",
+            at=str(path),
+            found=f"first bytes {head!r}",
+            want=f"first bytes {MAGIC!r}",
+        )
     if tail != MAGIC or size < 12:
         raise TracekitError(
-            "TK105", "the file is cut off before its end", at=str(path),
+            "TK105",
+            "the file is cut off before its end",
+            at=str(path),
             found=f"{size:,} bytes without the closing {MAGIC!r}",
             help="its writer was stopped before it closed the file; a Parquet file without its end cannot be read",
         )
@@ -108,8 +126,12 @@ def _check_version(metadata: dict[str, str], place: str) -> tuple[str, ...]:
         return (f"schema version {VERSION} (not declared)",)
     if not text.isdecimal() or not 1 <= int(text[:9]) <= VERSION:
         raise TracekitError(
-            "TK108", "the trace was written in a version of the schema that this tracekit does not read", at=place,
-            found=f"tracekit.version {text[:40]}", want=f"1 to {VERSION}", help="a newer tracekit reads it",
+            "TK108",
+            "the trace was written in a version of the schema that this tracekit does not read",
+            at=place,
+            found=f"tracekit.version {text[:40]}",
+            want=f"1 to {VERSION}",
+            help="a newer tracekit reads it",
         )
     return ()
 
@@ -120,11 +142,18 @@ def _processes(metadata: dict[str, str], place: str) -> list[str]:
         processes = json.loads(text)
     except ValueError:
         processes = None
-    if not isinstance(processes, list) or not all(isinstance(p, str) and p for p in processes) or len(
-        set(processes)
-    ) != len(processes):
-        raise TracekitError("TK107", "the metadata entry tracekit.processes is no list of process names", at=place,
-                            found=text[:80], want='a JSON list of different names: ["n1", "n2"]')
+    if (
+        not isinstance(processes, list)
+        or not all(isinstance(p, str) and p for p in processes)
+        or len(set(processes)) != len(processes)
+    ):
+        raise TracekitError(
+            "TK107",
+            "the metadata entry tracekit.processes is no list of process names",
+            at=place,
+            found=text[:80],
+            want='a JSON list of different names: ["n1", "n2"]',
+        )
     return processes
 
 
@@ -260,7 +289,9 @@ def to_table(trace: Trace) -> pa.Table:
         "tracekit.complete": "true" if trace.complete else "false",
     }
     if trace.set_aside.count:
-        first = [{"place": s.place, "reason": s.reason, "text": s.text, "field": s.field} for s in trace.set_aside.first]
+        first = [
+            {"place": s.place, "reason": s.reason, "text": s.text, "field": s.field} for s in trace.set_aside.first
+        ]
         metadata["tracekit.set_aside"] = _json({"counts": dict(trace.set_aside.counts), "first": first})
     return pa.table(arrays).replace_schema_metadata(metadata)
 

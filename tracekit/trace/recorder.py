@@ -43,14 +43,20 @@ class Recorder:
     def __enter__(self) -> Recorder:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close(complete=kind is None)
 
-    def event(self, process: str, name: str | None = None, fields: dict[str, Any] | None = None, kind: str = "internal") -> None:
+    def event(
+        self, process: str, name: str | None = None, fields: dict[str, Any] | None = None, kind: str = "internal"
+    ) -> None:
         """Records an event that is neither a send nor a receive; `kind` is one of the schema's."""
         self._add(self._index(process), kind, name, fields or {})
 
-    def send(self, process: str, name: str | None = None, *, to: str | None = None, fields: dict[str, Any] | None = None) -> int:
+    def send(
+        self, process: str, name: str | None = None, *, to: str | None = None, fields: dict[str, Any] | None = None
+    ) -> int:
         """Records a send; returns the message id, which the message must carry to its receivers."""
         message = len(self._carried)
         index = self._index(process)
@@ -58,7 +64,9 @@ class Recorder:
         self._carried[message] = (process, self._lamport[index], list(self._vector[index]))
         return message
 
-    def receive(self, process: str, message: int, name: str | None = None, fields: dict[str, Any] | None = None) -> None:
+    def receive(
+        self, process: str, message: int, name: str | None = None, fields: dict[str, Any] | None = None
+    ) -> None:
         """Records that a message arrived; the receiver's clocks learn what its sender knew.
 
         Raises

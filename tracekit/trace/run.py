@@ -58,7 +58,9 @@ class Run:
         try:
             raw = json.loads(text)
         except ValueError as error:
-            raise TracekitError("TK107", "the metadata entry tracekit.run is not JSON", at=at, found=str(error)) from None
+            raise TracekitError(
+                "TK107", "the metadata entry tracekit.run is not JSON", at=at, found=str(error)
+            ) from None
         if not isinstance(raw, dict):
             raise TracekitError("TK107", "the metadata entry tracekit.run is not a JSON object", at=at)
         known: dict[str, Any] = {}
@@ -69,8 +71,11 @@ class Run:
             wanted, name = _SHAPES[entry.name]
             if not wanted(value):
                 raise TracekitError(
-                    "TK107", f"tracekit.run: {entry.name} has the wrong type", at=at,
-                    found=json.dumps(value)[:80], want=name,
+                    "TK107",
+                    f"tracekit.run: {entry.name} has the wrong type",
+                    at=at,
+                    found=json.dumps(value)[:80],
+                    want=name,
                 )
             known[entry.name] = tuple(value) if isinstance(value, list) else value
         return cls(**known, other=raw)
@@ -95,8 +100,9 @@ def _is_int(value: object) -> bool:
 
 
 def _maps_to(kind: type) -> Any:
-    return lambda value: isinstance(value, dict) and all(
-        isinstance(v, kind) and (kind is bool or not isinstance(v, bool)) for v in value.values()
+    return lambda value: (
+        isinstance(value, dict)
+        and all(isinstance(v, kind) and (kind is bool or not isinstance(v, bool)) for v in value.values())
     )
 
 
@@ -104,9 +110,16 @@ _TEXT = (lambda v: isinstance(v, str), "a string")
 _INT = (_is_int, "an integer")
 _TEXTS = (_is_texts, "a list of strings")
 _SHAPES: dict[str, tuple[Any, str]] = {
-    "system": _TEXT, "protocol": _TEXT, "network": _TEXT, "command": _TEXT, "model": _TEXT,
-    "seed": _INT, "n": _INT, "f": _INT,
-    "claims": _TEXTS, "broken_assumptions": _TEXTS,
+    "system": _TEXT,
+    "protocol": _TEXT,
+    "network": _TEXT,
+    "command": _TEXT,
+    "model": _TEXT,
+    "seed": _INT,
+    "n": _INT,
+    "f": _INT,
+    "claims": _TEXTS,
+    "broken_assumptions": _TEXTS,
     "clocks": (lambda v: isinstance(v, dict), "an object"),
     "coverage": (
         lambda v: isinstance(v, dict) and all(_maps_to(bool)(w) for w in v.values()),

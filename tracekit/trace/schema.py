@@ -1,4 +1,4 @@
-"""The trace schema, version 1: the one definition of the event columns. ``docs/trace-format.md`` is generated from it."""
+"""The trace schema, version 1: the one definition of the columns; ``docs/trace-format.md`` is generated from it."""
 
 from __future__ import annotations
 

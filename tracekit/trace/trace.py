@@ -166,7 +166,8 @@ class Trace:
         if column.texts is None:
             return np.full(len(self), -2, np.int32)
         table = np.array([self._codes.get(text, -2) for text in column.texts.to_pylist()] + [-1], np.int32)
-        return table[column.values]
+        codes: NDArray[np.int32] = table[column.values]
+        return codes
 
     def event(self, row: int) -> str:
         """The event's public name: ``n1:40``."""
@@ -205,7 +206,9 @@ class Trace:
         """The trace of some rows, given as a mask or as row numbers; names and metadata stay."""
         return replace(
             self,
-            process=self.process[rows], seq=self.seq[rows], kind=self.kind[rows],
+            process=self.process[rows],
+            seq=self.seq[rows],
+            kind=self.kind[rows],
             columns={name: column.take(rows) for name, column in self.columns.items()},
         )
 
