@@ -1,0 +1,1 @@
+"""Consistency of what clients observed: linearizability and the models below it."""

@@ -1,0 +1,113 @@
+"""What a recording leaves open about its history, and which verdicts that keeps from being given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracekit.checks.consistency.cells import Cells
+from tracekit.execution import Execution
+from tracekit.trace.trace import Trace
+
+Bool = NDArray[np.bool_]
+
+HARMLESS_FIELDS = frozenset({"lamport", "vclock", "message", "peer", "name", "source", "line"})
+"""Fields that no history is built from; a dot in a name marks a domain's own field, which is none either."""
+
+HARMLESS_REASONS = frozenset({"not a history line"})
+"""Rows of which their reader says that they are no operations."""
+
+
+@dataclass(frozen=True, eq=False)
+class Doubts:
+    """Reasons for unknown.
+
+    Attributes
+    ----------
+    undecidable: shape (keys,): keys of which nothing is decided, either way.
+    reasons: why, and why nothing at all may be decided; one sentence each.
+    excuses: what may excuse a violation, and at which keys; it never spoils what holds.
+    started_late: a client's first events were not recorded: the initial values are unknown.
+    """
+
+    undecidable: Bool
+    reasons: tuple[str, ...]
+    excuses: tuple[tuple[str, Bool], ...]
+    started_late: bool
+
+
+def doubts_of(execution: Execution, cells: Cells) -> Doubts:
+    """Looks at problems of the history, rows set aside, coverage and completeness. O(m)."""
+    trace, operations, actions = execution.trace, execution.operations, cells.actions
+    everywhere = np.ones(len(cells), np.bool_)
+    undecidable = np.zeros(len(cells), np.bool_)
+    reasons: list[str] = []
+    excuses: list[tuple[str, Bool]] = []
+    doubtful = np.flatnonzero(operations.doubtful)
+    for entries, what in (
+        (doubtful, "of which the recording does not tell what belongs together"),
+        (actions.malformed, "that the model does not have, or whose values it cannot read"),
+    ):
+        if len(entries):
+            keys = _keys(cells, entries)
+            undecidable |= keys
+            first = trace.event(int(operations.row[entries[0]]))
+            count = f"{len(entries)} operation{'s' if len(entries) > 1 else ''}"
+            reasons.append(f"{int(keys.sum())} of {len(cells)} keys undecided: {count} {what} (first: {first})")
+            if keys.all() or _unplaced(cells, entries):
+                excuses.append((f"{count} without a key {what}", everywhere))
+    if len(actions.lost):
+        excuses.append((
+            f"{len(actions.lost)} writes there have no recorded invocation and nobody knows what they wrote",
+            everywhere if _unplaced(cells, actions.lost) else _keys(cells, actions.lost),
+        ))
+    spoiled = _set_aside(trace)
+    if spoiled:
+        reasons.append(spoiled)
+        excuses.append(("what was set aside may explain it", everywhere))
+    late, early = _uncovered(execution)
+    if late:
+        excuses.append((f"the recording of {late} began late, so unseen writes may explain it", everywhere))
+    if early:
+        excuses.append((f"the recording of {early} ended early, so unseen writes may explain it", everywhere))
+    if not trace.complete and operations.real_time.column == "time_ns":
+        excuses.append(("the file is not complete, so unseen writes may explain it", everywhere))
+    return Doubts(undecidable, tuple(reasons), tuple(excuses), bool(late))
+
+
+def _keys(cells: Cells, entries: NDArray[np.int64]) -> Bool:
+    keys = np.zeros(len(cells), np.bool_)
+    keys[cells.key_of[entries]] = True
+    return keys
+
+
+def _unplaced(cells: Cells, entries: NDArray[np.int64]) -> bool:
+    """Whether one of the operations has no key while others have: it may be about any."""
+    nameless = [k for k, name in enumerate(cells.names) if name is None]
+    return len(cells) > 1 and bool(np.isin(cells.key_of[entries], nameless).any())
+
+
+def _set_aside(trace: Trace) -> str:
+    """Why rows or fields that were set aside may belong to the history; empty where they cannot."""
+    aside = trace.set_aside
+    total = sum(count for reason, count in aside.counts.items() if reason not in HARMLESS_REASONS)
+    harmless = sum(
+        1 for s in aside.first
+        if s.reason not in HARMLESS_REASONS and s.field is not None and (s.field in HARMLESS_FIELDS or "." in s.field)
+    )
+    if total <= harmless:
+        return ""
+    suspect = next((s for s in aside.first if s.reason not in HARMLESS_REASONS), None)
+    first = f" (first: {suspect.place}, {suspect.reason})" if suspect else ""
+    return f"{total} rows or fields were set aside that may belong to operations{first}"
+
+
+def _uncovered(execution: Execution) -> tuple[str, str]:
+    """Clients whose first, and whose last, events are declared not to be recorded."""
+    trace, coverage = execution.trace, execution.trace.run.coverage
+    clients = {trace.processes[code] for code in np.unique(execution.operations.process)}
+    late = [p for p in coverage if p in clients and not coverage[p].get("start", True)]
+    early = [p for p in coverage if p in clients and not coverage[p].get("end", True)]
+    return ", ".join(late[:3]), ", ".join(early[:3])

@@ -1,0 +1,289 @@
+"""The check `consistency.linearizable`: chooses a model and, key by key, a method; collects verdict and evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracekit.checks.consistency import cells as cells_module
+from tracekit.checks.consistency import search, zones
+from tracekit.checks.consistency.cells import Cells, cells_of, of_keys
+from tracekit.checks.consistency.doubts import Doubts, doubts_of
+from tracekit.checks.consistency.witness import Witnesses
+from tracekit.errors import TracekitError
+from tracekit.execution import Budget, Execution, Options
+from tracekit.history.models import Choice, actions_of, choose
+from tracekit.registry import check
+from tracekit.results import CheckResult, Violation
+from tracekit.trace.schema import Kind
+
+LISTED = 20
+"""How many violations are put into words."""
+
+CERTIFIED = 1000
+"""Linearizations of histories of up to so many operations are written out."""
+
+
+def _applies(execution: Execution) -> bool:
+    f = execution.trace.get("f")
+    if f is None or not (execution.trace.is_kind(Kind.INVOKE) & f.present).any():
+        return False
+    if execution.options.model or execution.trace.run.model:
+        return True
+    return choose(execution.operations, None, None) is not None
+
+
+@check("consistency.linearizable", applies=_applies, columns=("f", "value"))
+def linearizable(execution: Execution, options: Options) -> CheckResult:
+    """Every operation takes effect at one moment between its invocation and its completion.
+
+Meaning
+    Clients call operations on shared objects: a register, or the keys of a key-value store. Calls take time and
+    overlap. The history is linearizable if one can choose, for every operation, a single moment between its invocation
+    and its completion, so that the operations, executed one after the other in the order of those moments, give exactly
+    the answers that the clients got. To its clients the system is then indistinguishable from one copy of the data on
+    one machine: once a write has completed, or once somebody has read its value, nobody reads an older value. Keys are
+    judged one by one, because a history is linearizable exactly if it is so for each object.
+
+    An operation that completed with `fail` did not happen, and demands nothing (with the model option fail=asserts, a
+    failed cas says that the value was a different one). An operation with `info`, or without completion, may take
+    effect at any time after its invocation, or never. A completion whose invocation was not recorded began before
+    everything. Two operations are in real-time order if one ended strictly before the other began; which clock says so
+    stands under RESTS ON. With --skew E one precedes the other only if more than E lies between.
+
+Example
+    A stale read:
+        0 ms  a  invoke write 1
+        1 ms  a  ok     write 1
+        2 ms  a  invoke write 2
+        3 ms  a  ok     write 2       from here on the value is 2
+        4 ms  b  invoke read
+        5 ms  b  ok     read 1        stale: the write of 2 had completed before the read began
+
+    Each of the three values is legal while write 2 is open, but not in this order:
+        0 ms  a  invoke write 2       (after a write of 1)
+        1 ms  b  read 2               so the write has taken effect
+        2 ms  c  read 1               began after b's read ended, and yet sees the older value
+        3 ms  a  ok     write 2
+
+Needs
+    invoke, ok, fail and info events with `f` and `value`; `op` where one process has several operations open at once;
+    `key` where there are several objects; a real-time order: `index`, `true_time_ns` or `time_ns`. A sequential model:
+    register, cas-register or kv (read or get, write or put, cas, append). It is taken from --model, else from what the
+    run declares, else from the operations that occur.
+    Where the recording leaves something open that could change the answer (rows set aside, missing starts or ends,
+    completions that cannot be attributed, clocks that differ), the verdict is unknown, and says why.
+
+Cannot see
+    Order between objects: transactions over several keys are `isolation.*`. Moments at which nobody looked: a lost
+    write that no later read should have seen leaves no trace. Two writes of one value that the system swapped. Clocks
+    that were wrong: where recorders' clocks are only assumed to be one, a stale read says how far they would have to
+    differ to excuse its witness. The inside of the system: events of servers are not looked at.
+
+Cost
+    A key whose written values are all different: O(n log n) time and O(n) memory, about a second for a million
+    operations. Other keys: a search that is exponential in the worst case (the problem is NP-complete), in the number
+    of operations open at once and not in the length; memory up to 1 GiB, time up to --budget; then the verdict is
+    unknown, with the key and what made it hard. Values written twice, cas, append and, most of all, operations that
+    were never answered make a key hard; distinct values make it easy.
+
+Reference
+    Herlihy & Wing, Linearizability: a correctness condition for concurrent objects, TOPLAS 1990. Unique values: zones
+    of Gibbons & Korach, Testing shared memories, SIAM J. Comput. 1997, section 4. Search: Wing & Gong, J. Parallel
+    Distrib. Comput. 1993; just-in-time linearization of Lowe, Testing for linearizability, Concurrency Computat.:
+    Pract. Exper. 2017. One key at a time: Herlihy & Wing's theorem 1; Horn & Kroening, FORTE 2015.
+    """
+    operations = execution.operations
+    try:
+        choice = choose(operations, options.model, execution.trace.run.model)
+    except TracekitError as error:
+        if options.model:
+            raise
+        return CheckResult(
+            reasons=(f"the run declares the model {execution.trace.run.model}: {error.summary}",),
+            rests_on=(operations.real_time.text,), tried=("--model NAME",),
+        )
+    if choice is None:
+        return CheckResult(reasons=("no model has all the recorded operations",), tried=("--model NAME",))
+    actions = actions_of(operations, choice)
+    cells = cells_of(operations, actions)
+    doubts = doubts_of(execution, cells)
+    if doubts.started_late:
+        cells = cells_module.with_unknown_beginning(cells)
+    cells = cells_module.without_unobserved(of_keys(cells, ~doubts.undecidable))
+    judged = _judge(cells, Budget(options.budget_s))
+    return _result(execution, options, choice, doubts, judged)
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """The cells and what each method found; `zoned` and `searched` have parts of the cells of their own."""
+
+    cells: Cells
+    zone_cells: Cells
+    zoned: zones.Zoned
+    search_cells: Cells
+    searched: search.Searched
+    unique: NDArray[np.bool_]
+
+    @property
+    def violated(self) -> NDArray[np.bool_]:
+        """Shape (keys,): keys without a linearization."""
+        wrong = np.zeros(len(self.cells), np.bool_)
+        wrong[[*self.zoned.counts, *self.searched.stuck]] = True
+        return wrong
+
+
+def _judge(cells: Cells, budget: Budget) -> Judged:
+    """The router: keys of unique values go to the zones, all others to the search."""
+    unique = cells_module.written_once(cells)
+    zone_cells, search_cells = of_keys(cells, unique), of_keys(cells, ~unique)
+    zoned, searched = zones.decide(zone_cells), search.decide(search_cells, budget)
+    return Judged(cells, zone_cells, zoned, search_cells, searched, unique)
+
+
+def _result(execution: Execution, options: Options, choice: Choice, doubts: Doubts, judged: Judged) -> CheckResult:
+    operations, cells = execution.operations, judged.cells
+    rests_on = [operations.real_time.text, choice.text]
+    reasons = list(doubts.reasons)
+    violated, confirmed = judged.violated, judged
+    skew = _skew(execution, options)
+    if skew and violated.any():
+        rests_on[0] += f", judged with a skew of {skew} ns"
+        again = _judge(cells_module.widened(of_keys(cells, violated), skew), Budget(options.budget_s))
+        excused = violated & ~again.violated
+        if excused.any():
+            reasons.append(f"{_listed(cells, excused)}: not linearizable by the clocks, but a skew of {skew} ns may excuse it")
+        violated, confirmed = again.violated, again
+    elif skew is None and violated.any():
+        reasons.append(f"{_listed(cells, violated)}: not linearizable by the clocks, which have no known bound")
+        violated = np.zeros(len(cells), np.bool_)
+    for reason, keys in doubts.excuses:
+        if (violated & keys).any():
+            reasons.append(f"{_listed(cells, violated & keys)}: not linearizable as recorded, but {reason}")
+            violated &= ~keys
+    violations = _violations(execution, confirmed, violated)
+    total = sum(confirmed.zoned.counts.get(int(k), 1) for k in np.flatnonzero(violated))
+    undecided = judged.searched.undecided
+    reasons += [_undecided(judged, key) for key in list(undecided)[:LISTED]]
+    certificate = None if reasons or total else _certificate(execution, judged)
+    return CheckResult(
+        examined={"operations": len(operations), "keys": len(cells)} if len(operations) else {},
+        violations=violations, violations_total=total, reasons=tuple(reasons),
+        tried=_advice(undecided, options), method=_method(judged), certificate=certificate,
+        facts=_facts(execution, judged, doubts, violated), rests_on=tuple(rests_on),
+    )
+
+
+def _skew(execution: Execution, options: Options) -> int | None:
+    """The bound on clocks that matters: none where one recorder or a simulator saw all; None: no bound is known."""
+    real_time = execution.operations.real_time
+    if real_time.column != "time_ns":
+        return 0
+    return options.skew_ns or real_time.skew_ns
+
+
+def _violations(execution: Execution, judged: Judged, violated: NDArray[np.bool_]) -> tuple[Violation, ...]:
+    """One a key and kind of mistake, those that broke first in front."""
+    of_zones = Witnesses(execution, judged.zone_cells)
+    of_search = Witnesses(execution, judged.search_cells)
+    found: list[tuple[int, Any]] = []
+    zoned, ends = judged.zoned, judged.zone_cells.actions.end
+    for key in np.flatnonzero(violated).tolist():
+        if key in zoned.unwritten:
+            entry = zoned.unwritten[key]
+            found.append((int(ends[entry]), lambda e=entry: of_zones.unwritten(e)))
+        if key in zoned.early:
+            read, write = zoned.early[key]
+            found.append((int(ends[read]), lambda r=read, w=write: of_zones.early(r, w)))
+        if key in zoned.clashes:
+            clash = zoned.clashes[key]
+            found.append((int(ends[clash.again]), lambda c=clash: of_zones.clash(c)))
+        if key in judged.searched.stuck:
+            stuck = judged.searched.stuck[key]
+            found.append((int(judged.search_cells.actions.end[stuck.entry]), lambda s=stuck: of_search.stuck(s)))
+    found.sort(key=lambda entry: entry[0])
+    return tuple(describe() for _, describe in found[:LISTED])
+
+
+def _listed(cells: Cells, keys: NDArray[np.bool_]) -> str:
+    names = [cells.name(int(k)) for k in np.flatnonzero(keys)]
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _undecided(judged: Judged, key: int) -> str:
+    left = judged.searched.undecided[key]
+    crashed = f", {left.crashed} of them without an answer for ever" if left.crashed else ""
+    return f"{judged.cells.name(key)} is undecided: {left.open} operations are open at once{crashed}; {left.reason}"
+
+
+def _advice(undecided: Mapping[int, search.Undecided], options: Options) -> tuple[str, ...]:
+    if not undecided:
+        return ()
+    if any("budget" in left.reason for left in undecided.values()):
+        return (f"--check consistency.linearizable --budget {max(10 * options.budget_s, 600):g}s",)
+    return ("record distinct values for writes: keys with unique values never need the search",)
+
+
+def _method(judged: Judged) -> str:
+    present = np.unique(judged.cells.key)
+    by_zones = int(judged.unique[present].sum())
+    by_search = len(present) - by_zones
+    parts = []
+    if by_zones:
+        parts.append(f"zones (unique values): {by_zones} {'key' if by_zones == 1 else 'keys'}")
+    if by_search:
+        parts.append(
+            f"search (a value written twice, cas or append): {by_search} {'key' if by_search == 1 else 'keys'}"
+        )
+    return "; ".join(parts) or "nothing to judge"
+
+
+def _certificate(execution: Execution, judged: Judged) -> dict[str, Any] | None:
+    """A linearization of every key, as invocations (completions where there is none) in order."""
+    total = len(judged.cells.key)
+    if not total:
+        return None
+    if total > CERTIFIED:
+        return {
+            "kind": "linearization", "omitted": f"{total} operations: more than {CERTIFIED}; the check derives it again"
+        }
+    row = execution.operations.row
+    orders: dict[int, list[int]] = {}
+    for entry in judged.zoned.linearization(judged.zone_cells).tolist():
+        key = int(judged.zone_cells.key[entry])
+        orders.setdefault(key, []).append(int(row[judged.zone_cells.actions.operation[entry]]))
+    for key, entries in judged.searched.orders.items():
+        orders[key] = [int(row[judged.search_cells.actions.operation[entry]]) for entry in entries]
+    return {
+        "kind": "linearization",
+        "keys": [
+            {"key": judged.cells.names[key], "order": [execution.trace.event(r) for r in rows]}
+            for key, rows in sorted(orders.items())
+        ],
+    }
+
+
+def _facts(execution: Execution, judged: Judged, doubts: Doubts, violated: NDArray[np.bool_]) -> dict[str, Any]:
+    operations, cells = execution.operations, judged.cells
+    present = np.unique(cells.key)
+    facts: dict[str, Any] = {
+        "ok": int((operations.outcome == 0).sum()),
+        "failed": int((operations.outcome == 1).sum()),
+        "open": int((operations.outcome == 2).sum()),
+        "keys_by_zones": int(judged.unique[present].sum()),
+        "keys_by_search": int((~judged.unique[present]).sum()),
+    }
+    if facts["keys_by_search"]:
+        facts["configurations"] = judged.searched.peak
+    for what, problem in operations.problems.items():
+        facts[what] = {"count": problem.count, "first": [execution.trace.event(r) for r in problem.rows[:5]]}
+    undecided = [*judged.searched.undecided, *np.flatnonzero(doubts.undecidable).tolist()]
+    for name, keys in (("violated_keys", np.flatnonzero(violated).tolist()), ("undecided_keys", undecided)):
+        if keys:
+            facts[name] = [cells.names[k] for k in keys[:100]]
+    return facts

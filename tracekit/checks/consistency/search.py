@@ -1,0 +1,312 @@
+"""Cells of any other shape: the sweep over configurations, run in steps within a budget of time and memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracekit.checks.consistency.cells import Cells, of_keys
+from tracekit.execution import Budget
+from tracekit.history.models import ABSENT, ANY
+from tracekit.history.operations import NEVER
+from tracekit.kernels import linearizability_search as layout
+from tracekit.kernels.engine import COMPILE_FROM, kernels
+
+Int64 = NDArray[np.int64]
+
+MEMORY = 2**30
+"""Bytes that configurations may take."""
+
+LOGGED_OPERATIONS = 10_000
+"""Histories of up to so many searched operations keep the path of every configuration, for certificates."""
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """Where a key has no linearization any more.
+
+    Attributes
+    ----------
+    entry: into `Cells.actions`: the operation that cannot have happened before it completed.
+    values: codes of the values possible at its completion, whatever else happened.
+    open: entries of the other operations that were open then.
+    before: operations of the key that had completed.
+    """
+
+    entry: int
+    values: tuple[int, ...]
+    open: tuple[int, ...]
+    before: int
+
+
+@dataclass(frozen=True)
+class Undecided:
+    """A key that the search had to leave: why, and how hard it was there."""
+
+    reason: str
+    entry: int
+    open: int
+    crashed: int
+
+
+@dataclass(frozen=True, eq=False)
+class Searched:
+    """What the search says of every key that it was given.
+
+    Attributes
+    ----------
+    holds: keys with a linearization.
+    stuck, undecided: the others.
+    orders: by key that holds, its linearization as entries of `Cells.actions`; empty where the history is too large.
+    peak: the most configurations that stood side by side.
+    """
+
+    holds: list[int] = field(default_factory=list)
+    stuck: dict[int, Stuck] = field(default_factory=dict)
+    undecided: dict[int, Undecided] = field(default_factory=dict)
+    orders: dict[int, list[int]] = field(default_factory=dict)
+    peak: int = 1
+
+
+def decide(cells: Cells, budget: Budget, memory: int = MEMORY, scale: int = 1) -> Searched:
+    """Judges every key of the cells. Exponential in the operations that are open at once; memory up to `memory`.
+
+    scale multiplies the work that decides whether kernels run compiled; tests set it.
+    """
+    searched = Searched()
+    widths = _open_at_once(cells)
+    words = np.maximum(1, -(-widths // layout.BITS))
+    present = np.unique(cells.key)
+    total = len(cells.key)
+    for width in np.unique(words[present]):
+        chosen = np.zeros(len(cells), np.bool_)
+        chosen[present[words[present] == width]] = True
+        part = of_keys(cells, chosen)
+        rows = np.flatnonzero(chosen[cells.key])
+        sweep = _Sweep(part, rows, int(width), int(widths[chosen].max()), memory, total <= LOGGED_OPERATIONS)
+        searched = replace(searched, peak=max(searched.peak, sweep.run(budget, searched, scale)))
+    return searched
+
+
+def _open_at_once(cells: Cells) -> Int64:
+    """By key, the most operations that are open at one moment."""
+    widths = np.zeros(len(cells), np.int64)
+    event, _, _ = _timeline(cells)
+    if not len(event):
+        return widths
+    key = cells.key[event >> 1]
+    depth = np.cumsum(1 - 2 * (event & 1))
+    starts = np.flatnonzero(np.r_[True, key[1:] != key[:-1]])
+    base = np.zeros(len(starts), np.int64)
+    base[1:] = depth[starts[1:] - 1]
+    widths[key[starts]] = np.maximum.reduceat(depth, starts) - base
+    return widths
+
+
+def _timeline(cells: Cells) -> tuple[Int64, Int64, Int64]:
+    """Events (2 * entry, + 1 for completions) by key, then time, invocations before completions; each key's bounds."""
+    a = cells.actions
+    n = len(cells.key)
+    ended = np.flatnonzero(a.end != NEVER)
+    event = np.concatenate([2 * np.arange(n), 2 * ended + 1])
+    moment = np.concatenate([a.start, a.end[ended]])
+    event = event[np.lexsort((event & 1, moment, cells.key[event >> 1]))]
+    key = cells.key[event >> 1]
+    first = np.flatnonzero(np.r_[True, key[1:] != key[:-1]]) if n else np.empty(0, np.int64)
+    return event, first, np.r_[first[1:], len(event)] if n else first
+
+
+class _Sweep:
+    """The arrays of one run of the kernel over some keys, and what is done when it stops."""
+
+    def __init__(self, cells: Cells, rows: Int64, words: int, slots: int, memory: int, logged: bool) -> None:
+        self.cells, self.rows, self.words = cells, rows, words
+        self.events, first, end = _timeline(cells)
+        self.key_of = cells.key[self.events[first] >> 1]
+        # Short keys first: an exhausted budget then leaves as few keys undecided as possible.
+        by_size = np.argsort(end - first, kind="stable")
+        self.key_of = self.key_of[by_size]
+        self.keys = np.zeros((len(first), 6), np.int64)
+        self.keys[:, layout.FIRST_EVENT], self.keys[:, layout.END_EVENT] = first[by_size], end[by_size]
+        self.keys[:, layout.INITIAL], self.keys[:, layout.FINAL] = ABSENT, -1
+        self.actions = self._actions()
+        classes = int(self.actions[:, layout.SAME].max(initial=0)) + 1
+        self.work = np.zeros(2 * slots + words + classes, np.int64)
+        self.progress = np.zeros(layout.PROGRESS, np.int64)
+        self.progress[layout.SLOTS], self.progress[layout.WORDS] = slots, words
+        size = 1024
+        while size // 2 < 2 * (slots + 4):
+            size *= 2
+        self.configs = np.zeros((2, size, layout.MASKS + 2 * words), np.int64)
+        self.memory = max(memory, self.configs.nbytes)
+        self.transitions = np.full((1024, 3), -1, np.int64)
+        self.transitions_known = 0
+        self.log = np.zeros((1_000_000 if logged else 0, 2), np.int64)
+
+    def _actions(self) -> Int64:
+        a = self.cells.actions
+        n = len(self.cells.key)
+        actions = np.zeros((n, 10), np.int64)
+        columns = (a.equals, a.or_equals, a.differs, a.effect, a.argument)
+        same = np.zeros(n, np.int64)
+        for column in columns:
+            values, code = np.unique(column, return_inverse=True)
+            _, same = np.unique(same * (len(values) + 1) + code, return_inverse=True)
+        plain = (a.equals == ANY) & (a.differs == ANY) & (a.effect >= 0)
+        deadline = np.full(n, NEVER, np.int64)
+        completions = np.flatnonzero(self.events & 1)
+        deadline[self.events[completions] >> 1] = completions
+        actions[:, :5] = np.stack(columns, axis=1) if n else 0
+        actions[:, layout.SAME] = same
+        actions[:, layout.REQUIRED] = a.end != NEVER
+        actions[:, layout.PLAIN] = plain
+        actions[:, layout.DEADLINE] = deadline
+        return actions
+
+    def run(self, budget: Budget, searched: Searched, scale: int) -> int:
+        """Goes through all keys; fills in what becomes of each. Returns the most configurations side by side."""
+        peak = 1
+        spent = len(self.events)
+        while True:
+            run = kernels("linearizability_search", work=spent * scale)
+            # Interpreted steps are slow; short turns let a hard search move on to the compiled kernel.
+            steps = 20_000 if spent * scale < COMPILE_FROM else 2_000_000
+            self.progress[layout.STEPS] = steps
+            status = run.advance(
+                self.progress, self.events, self.keys, self.actions, self.work, self.configs, self.transitions, self.log
+            )
+            spent += steps - max(int(self.progress[layout.STEPS]), 0)
+            peak = max(peak, int(self.progress[layout.PEAK]))
+            if status == layout.HOLDS:
+                break
+            if status == layout.VIOLATED:
+                at = int(self.progress[layout.KEY]) - 1
+                searched.stuck[int(self.key_of[at])] = self._stuck(at)
+            elif status == layout.MISSING:
+                self._transition(run)
+            elif status == layout.FULL and not self._grow(run):
+                self._leave(searched, f"configurations took {self.configs.nbytes >> 20} MiB")
+            if budget.left < 0:
+                while self.progress[layout.KEY] < len(self.keys):
+                    self._leave(searched, f"{budget.seconds:g} s budget spent")
+                break
+        self._collect(searched, run)
+        return peak
+
+    def _grow(self, run: ModuleType) -> bool:
+        if 2 * self.configs.nbytes > self.memory:
+            return False
+        larger = np.zeros((2, 2 * self.configs.shape[1], self.configs.shape[2]), np.int64)
+        run.place_anew(self.progress, self.configs, larger)
+        self.configs = larger
+        return True
+
+    def _transition(self, run: ModuleType) -> None:
+        state, argument = int(self.progress[layout.STATE]), int(self.progress[layout.ARGUMENT])
+        result = self.cells.actions.values.appended(state, argument)
+        if 2 * self.transitions_known >= len(self.transitions):
+            old = self.transitions
+            self.transitions = np.full((2 * len(old), 3), -1, np.int64)
+            for known in old[old[:, 0] >= 0]:
+                run.remember(self.transitions, known[0], known[1], known[2])
+        run.remember(self.transitions, np.int64(state), np.int64(argument), np.int64(result))
+        self.transitions_known += 1
+
+    def _leave(self, searched: Searched, reason: str) -> None:
+        """Gives up the key at hand, and goes on with the next."""
+        at = int(self.progress[layout.KEY])
+        begun = self.progress[layout.STAGE] != 0
+        event = int(self.events[self.progress[layout.EVENT] if begun else self.keys[at, layout.FIRST_EVENT]])
+        pending = self.work[: int(self.progress[layout.PENDING]) if begun else 0]
+        crashed = int((self.actions[pending, layout.REQUIRED] == 0).sum())
+        searched.undecided[int(self.key_of[at])] = Undecided(
+            reason, int(self.rows[event >> 1]), len(pending), crashed
+        )
+        self.keys[at, layout.VERDICT] = layout.OVERFLOW
+        self.progress[layout.KEY] += 1
+        self.progress[layout.STAGE] = 0
+
+    def _stuck(self, at: int) -> Stuck:
+        side, count = int(self.progress[layout.SIDE]), int(self.progress[layout.COUNT])
+        values = np.unique(self.configs[side, :count, layout.VALUE_OF])
+        pending = self.work[: int(self.progress[layout.PENDING])]
+        place = int(self.keys[at, layout.FAILED_AT])
+        before = int((self.events[self.keys[at, layout.FIRST_EVENT] : place] & 1).sum())
+        return Stuck(
+            int(self.rows[self.events[place] >> 1]), tuple(int(v) for v in values),
+            tuple(int(self.rows[op]) for op in pending[1:]), before,
+        )
+
+    def _collect(self, searched: Searched, run: ModuleType) -> None:
+        held = np.flatnonzero(self.keys[:, layout.VERDICT] == layout.HOLDS)
+        searched.holds.extend(int(self.key_of[at]) for at in held)
+        if not len(self.log) or self.progress[layout.LOGGED] >= len(self.log):
+            return
+        for at in held:
+            order = self._linearization(int(at), run)
+            searched.orders[int(self.key_of[at])] = [int(self.rows[op]) for op in order]
+
+    def _linearization(self, at: int, run: ModuleType) -> list[int]:
+        """The order that the surviving configuration stands for: used operations from the log, the rest where it fits.
+
+        Reads stand right where their value appears; a write that nobody used stands before the first plain write that
+        was used while it was open, as the sweep reasoned.
+        """
+        used: list[int] = []
+        node = int(self.keys[at, layout.FINAL])
+        while node >= 0:
+            used.append(int(self.log[node, 1]))
+            node = int(self.log[node, 0])
+        replay = _Replay(self.actions, used, self.transitions, run)
+        for event in self.events[self.keys[at, layout.FIRST_EVENT] : self.keys[at, layout.END_EVENT]]:
+            replay.step(int(event))
+        return replay.order
+
+
+class _Replay:
+    """Plays the used operations, last to be popped first, against the events of one key."""
+
+    def __init__(self, actions: Int64, used: list[int], transitions: Int64, run: ModuleType) -> None:
+        self.actions, self.used, self.transitions, self.run = actions, used, transitions, run
+        self.will_use = set(used)
+        self.value: Any = np.int64(ABSENT)
+        self.open: list[int] = []
+        self.order: list[int] = []
+        self.done: set[int] = set()
+
+    def step(self, event: int) -> None:
+        op = event >> 1
+        if not event & 1:
+            self.open.append(op)
+            self._answer_reads()
+            return
+        # A write that the sweep did not use was hidden when an earlier one was.
+        while op not in self.done and self.used:
+            self._use(self.used.pop())
+        self.open.remove(op)
+
+    def _use(self, op: int) -> None:
+        if self.actions[op, layout.PLAIN]:
+            for other in self.open:
+                if self.actions[other, layout.PLAIN] and other not in self.will_use and other not in self.done:
+                    self._place(other)
+        self.value = self.run.step(self.actions, op, self.value, self.transitions)
+        self._place(op)
+        self._answer_reads()
+
+    def _place(self, op: int) -> None:
+        # A write that never completed and that nobody used need not have happened.
+        self.done.add(op)
+        if self.actions[op, layout.REQUIRED] or op in self.will_use:
+            self.order.append(op)
+
+    def _answer_reads(self) -> None:
+        for op in self.open:
+            observer = self.actions[op, layout.EFFECT] == layout.STAYS
+            if observer and op not in self.done and self.run.fits(self.actions, op, self.value):
+                self._place(op)
+

@@ -1,0 +1,140 @@
+"""Registers of unique values: linearizability by the zones of Gibbons & Korach, for all keys at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracekit.checks.consistency.cells import Cells
+from tracekit.history.models import ABSENT, ANY
+from tracekit.kernels.engine import kernels
+
+Int64 = NDArray[np.int64]
+
+INITIAL = -(2**63)
+"""The moment of the write that nobody recorded: the initial value's. Before every `BEGINNING`."""
+
+
+@dataclass(frozen=True)
+class Clash:
+    """Two values of one key that cannot be put in any order.
+
+    Entries into `Cells.actions`; -1 stands for the initial value, which was there before everything.
+
+    Attributes
+    ----------
+    first, second: writers of the two values.
+    before, after: `before` has or writes the first value and ended before `after`, of the second, began.
+    back, again: `back` is of the second value and ended before `again`, of the first, began.
+    """
+
+    first: int
+    second: int
+    before: int
+    after: int
+    back: int
+    again: int
+
+
+@dataclass(frozen=True, eq=False)
+class Zoned:
+    """What the zones say.
+
+    Attributes
+    ----------
+    unwritten: by key, the first read of a value that nobody wrote.
+    early: by key, (read, write): the first read that had ended before the write of its value began.
+    clashes: by key, the first clash.
+    counts: by key, how many reads and values are wrong in all.
+    order: entries of `Cells.actions` in an order that is a linearization of every key without violations.
+    """
+
+    unwritten: dict[int, int] = field(default_factory=dict)
+    early: dict[int, tuple[int, int]] = field(default_factory=dict)
+    clashes: dict[int, Clash] = field(default_factory=dict)
+    counts: dict[int, int] = field(default_factory=dict)
+    cluster_place: Int64 | None = None
+    cluster: Int64 | None = None
+    writes: NDArray[np.bool_] | None = None
+
+    def linearization(self, cells: Cells) -> Int64:
+        """Entries of `Cells.actions`, key by key: clusters by place, in each the write, then reads as they began."""
+        assert self.cluster is not None and self.cluster_place is not None and self.writes is not None
+        place = self.cluster_place[self.cluster]
+        return np.lexsort((cells.actions.start, ~self.writes, place, cells.key))
+
+
+def decide(cells: Cells) -> Zoned:
+    """Judges every key of cells that are all `written_once`. O(n log n)."""
+    a, key = cells.actions, cells.key
+    n, size = len(key), max(len(a.values), 1)
+    writes = a.effect != ANY
+    value = np.where(writes, a.effect, np.where(a.or_equals != ANY, ABSENT, a.equals))
+    written = np.flatnonzero(writes)
+    sorting = np.argsort(key[written] * size + value[written], kind="stable")
+    writer = np.concatenate([written[sorting], np.full(len(cells), -1, np.int64)])
+    cluster = _clusters(key, value, writes, writer, len(written), size)
+    run = kernels("linearizability_zones", work=2 * n)
+    first, last, early = (np.full(len(writer), -1, np.int64) for _ in range(3))
+    run.zones(a.start, a.end, cluster, writer, first, last, early)
+    low = np.where(first >= 0, a.end[first], INITIAL) if n else np.full(len(writer), INITIAL)
+    low[len(written) :] = INITIAL
+    high = np.where(last >= 0, a.start[last], INITIAL) if n else low.copy()
+    cluster_key = np.concatenate([key[writer[: len(written)]], np.arange(len(cells))])
+    found = _conflicts(run, len(cells), cluster_key, low, high, last)
+    rank, one, two, count = found
+    zoned = Zoned(cluster_place=rank, cluster=cluster, writes=writes)
+    for k in np.flatnonzero(one >= 0).tolist():
+        c, d = int(one[k]), int(two[k])
+        # The value whose return breaks the rule, the one with the later start, is called the first.
+        c, d = (c, d) if high[c] >= high[d] else (d, c)
+        before = int(first[c]) if writer[c] >= 0 else -1
+        zoned.clashes[k] = Clash(int(writer[c]), int(writer[d]), before, int(last[d]), int(first[d]), int(last[c]))
+        zoned.counts[k] = int(count[k])
+    for c in np.flatnonzero(early >= 0)[::-1].tolist():
+        k = int(cluster_key[c])
+        zoned.early[k] = (int(early[c]), int(writer[c]))
+        zoned.counts[k] = zoned.counts.get(k, 0) + 1
+    for i in np.flatnonzero(cluster < 0)[::-1].tolist():
+        k = int(key[i])
+        zoned.unwritten[k] = i
+        zoned.counts[k] = zoned.counts.get(k, 0) + 1
+    return zoned
+
+
+def _clusters(key: Int64, value: Int64, writes: NDArray[np.bool_], writer: Int64, written: int, size: int) -> Int64:
+    """The cluster of each operation: the write of its value, behind those one a key for the initial value; else -1."""
+    cluster = np.full(len(key), -1, np.int64)
+    cluster[writer[:written]] = np.arange(written)
+    reads = np.flatnonzero(~writes)
+    names = (key * size + value)[writer[:written]]
+    wanted = key[reads] * size + value[reads]
+    place = np.minimum(np.searchsorted(names, wanted), max(written - 1, 0))
+    found = names[place] == wanted if written else np.zeros(len(reads), np.bool_)
+    cluster[reads[found]] = place[found]
+    initial = reads[value[reads] == ABSENT]
+    cluster[initial] = written + key[initial]
+    return cluster
+
+
+def _conflicts(
+    run: ModuleType, keys: int, cluster_key: Int64, low: Int64, high: Int64, last: Int64
+) -> tuple[Int64, Int64, Int64, Int64]:
+    """Place of every cluster; by key, the first two that clash, and how many clash with one before them."""
+    forward = low < high
+    used = np.flatnonzero((last >= 0) | (low != INITIAL))
+    # Stable sorts, last criterion first: forward zones behind backward ones of the same place.
+    order = np.concatenate([used[~forward[used]], used[forward[used]]])
+    order = order[np.argsort(np.minimum(low, high)[order], kind="stable")]
+    if keys > 1:
+        narrow = cluster_key.astype(np.uint16) if keys < 2**16 else cluster_key
+        order = order[np.argsort(narrow[order], kind="stable")]
+    one, two = (np.full(keys, -1, np.int64) for _ in range(2))
+    count = np.zeros(keys, np.int64)
+    run.conflicts(order, cluster_key, low, high, one, two, count)
+    rank = np.zeros(len(low), np.int64)
+    rank[order] = np.arange(len(order))
+    return rank, one, two, count

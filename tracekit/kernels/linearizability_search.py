@@ -1,0 +1,439 @@
+"""Just-in-time linearization (Lowe 2017, after Wing & Gong 1993) as a breadth-first sweep over the events of a history.
+
+A configuration is what may be true just after an event: the value of the cell, and what became of the operations that
+are still open. Each open operation has a slot, a bit in two masks:
+
+    need  it must still take effect (or be answered) before its completion
+    free  it may still take effect
+
+An operation takes effect only when a completion forces it: at the completion of operation i, configurations are
+extended by sequences of open operations that end with i (for an observer: that end where it is answered). What keeps
+the sets small:
+
+* Observers (reads) change nothing, so they are answered as soon as the value fits. They have a need bit only.
+* A plain write hides: any open plain writes may have happened immediately before it, unseen. So from then on they are
+  no longer needed; yet they stay free, for whether they were hidden is settled only when they complete unused. At its
+  completion, then, a write that is free but not needed either was hidden, or takes effect last of all.
+* A plain write in the middle of a sequence is worth its place only if its value answers an observer, or lets an
+  operation happen that looks at the value; else the next operation is a plain write as well, and hides it.
+* Of open operations that do the same, the one that completes first goes first (exchange argument).
+* A configuration with the same value, that needs no more and has no less free than another, can do all that the other
+  can. The other is dropped. Only a window of the set is scanned for such a one: dropping is an optimisation.
+
+Memory is that of two sets of configurations over open operations: it does not grow with the length of the history.
+"""
+
+from tracekit.kernels.engine import kernel
+
+# progress: where the sweep stands, so that it can be left after any step and resumed.
+KEY, EVENT, SIDE, COUNT, NEXT, QUEUE, STEPS, PENDING = 0, 1, 2, 3, 4, 5, 6, 7
+VACANT, LOGGED, STATE, ARGUMENT, STAGE, STAMP, PEAK, SLOTS, WORDS, GIVEN = 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
+PROGRESS = 18
+
+# keys: one row a key. FINAL is the log entry of one configuration at the end.
+FIRST_EVENT, END_EVENT, INITIAL, VERDICT, FAILED_AT, FINAL = 0, 1, 2, 3, 4, 5
+
+# actions: one row an operation. SAME numbers equal actions; REQUIRED: 1 if it certainly took effect; PLAIN: 1 if it may
+# happen at any value and leaves one of its own; DEADLINE: the event at which it completes; SLOT: the sweep writes it.
+EQUALS, OR_EQUALS, DIFFERS, EFFECT, VALUE, SAME = 0, 1, 2, 3, 4, 5
+REQUIRED, PLAIN, DEADLINE, SLOT = 6, 7, 8, 9
+
+# A configuration's columns; masks of free, then of need follow.
+VALUE_OF, NODE, PLACE, BUCKET, MASKS = 0, 1, 2, 3, 4
+
+HOLDS, VIOLATED, PAUSED, FULL, MISSING = 1, 2, 3, 4, 5
+OVERFLOW = 6
+STAYS, COMPUTED, REFUSED, UNTABLED = -1, -2, -1, -3
+BITS = 62
+SCANNED = 128
+"""How many earlier configurations of a set are compared with a new one."""
+
+
+@kernel
+def fits(actions, op, state):
+    """Whether the operation may happen at this value."""
+    equals = actions[op, EQUALS]
+    if equals >= 0 and state != equals and state != actions[op, OR_EQUALS]:
+        return False
+    return state != actions[op, DIFFERS]
+
+
+@kernel
+def mixed(a, b):
+    """A hash of two numbers; shifts only, so that it is the same interpreted and compiled."""
+    h = a ^ (b << 21) ^ (b >> 11) ^ (b << 3)
+    h ^= (h << 13) & 0x3FFFFFFFFFFFFFFF
+    h ^= (h >> 7) & 0x01FFFFFFFFFFFFFF
+    h ^= (h << 17) & 0x3FFFFFFFFFFFFFFF
+    return h
+
+
+@kernel
+def step(actions, op, state, transitions):
+    """The value after the operation; REFUSED where it cannot happen, UNTABLED where Python has to say."""
+    if not fits(actions, op, state):
+        return REFUSED
+    effect = actions[op, EFFECT]
+    if effect >= 0:
+        return effect
+    if effect == STAYS:
+        return state
+    argument = actions[op, VALUE]
+    size = len(transitions)
+    place = mixed(state, argument) & (size - 1)
+    while transitions[place, 0] >= 0:
+        if transitions[place, 0] == state and transitions[place, 1] == argument:
+            return transitions[place, 2]
+        place = (place + 1) & (size - 1)
+    return UNTABLED
+
+
+@kernel
+def remember(transitions, state, argument, result):
+    """Adds a transition; the table must have room."""
+    size = len(transitions)
+    place = mixed(state, argument) & (size - 1)
+    while transitions[place, 0] >= 0:
+        place = (place + 1) & (size - 1)
+    transitions[place, 0] = state
+    transitions[place, 1] = argument
+    transitions[place, 2] = result
+
+
+@kernel
+def insert(configs, side, count, words):
+    """Puts the row `count` into its set's hash table; False where the set has it, or has one that can do all it can."""
+    size = configs.shape[1]
+    last = MASKS + 2 * words
+    h = configs[side, count, VALUE_OF]
+    for column in range(MASKS, last):
+        h = mixed(h, configs[side, count, column])
+    place = h & (size - 1)
+    while configs[side, place, BUCKET] > 0:
+        other = configs[side, place, BUCKET] - 1
+        if configs[side, other, VALUE_OF] == configs[side, count, VALUE_OF]:
+            same = True
+            for column in range(MASKS, last):
+                if configs[side, other, column] != configs[side, count, column]:
+                    same = False
+                    break
+            if same:
+                return False
+        place = (place + 1) & (size - 1)
+    for other in range(max(0, count - SCANNED), count):
+        if configs[side, other, VALUE_OF] == configs[side, count, VALUE_OF]:
+            better = True
+            for w in range(MASKS, MASKS + words):
+                less_free = configs[side, count, w] & ~configs[side, other, w]
+                more_need = configs[side, other, w + words] & ~configs[side, count, w + words]
+                if (less_free | more_need) != 0:
+                    better = False
+                    break
+            if better:
+                return False
+    configs[side, place, BUCKET] = count + 1
+    configs[side, count, PLACE] = place
+    return True
+
+
+@kernel
+def forget(configs, side, count):
+    """Empties the hash table of a set."""
+    for row in range(count):
+        configs[side, configs[side, row, PLACE], BUCKET] = 0
+
+
+@kernel
+def rehash(configs, side, count, words):
+    """Puts the first rows of a set into its table anew, equal ones once; returns how many remain."""
+    last = MASKS + 2 * words
+    kept = 0
+    for row in range(count):
+        if kept != row:
+            configs[side, kept, VALUE_OF] = configs[side, row, VALUE_OF]
+            configs[side, kept, NODE] = configs[side, row, NODE]
+            for column in range(MASKS, last):
+                configs[side, kept, column] = configs[side, row, column]
+        if insert(configs, side, kept, words):
+            kept += 1
+    return kept
+
+
+@kernel
+def place_anew(progress, old, configs):
+    """Moves both sets into larger arrays."""
+    words = progress[WORDS]
+    for side in range(2):
+        count = progress[COUNT] if side == progress[SIDE] else progress[NEXT]
+        for row in range(count):
+            for column in range(MASKS + 2 * words):
+                if column != BUCKET:
+                    configs[side, row, column] = old[side, row, column]
+            h = old[side, row, VALUE_OF]
+            for column in range(MASKS, MASKS + 2 * words):
+                h = mixed(h, old[side, row, column])
+            place = h & (configs.shape[1] - 1)
+            while configs[side, place, BUCKET] > 0:
+                place = (place + 1) & (configs.shape[1] - 1)
+            configs[side, place, BUCKET] = row + 1
+            configs[side, row, PLACE] = place
+
+
+@kernel
+def begin(progress, keys, work, configs):
+    """The one configuration before a key's first event."""
+    side = progress[SIDE]
+    forget(configs, side, progress[COUNT])
+    forget(configs, 1 - side, progress[NEXT])
+    key = progress[KEY]
+    slots = progress[SLOTS]
+    for slot in range(slots):
+        work[slots + slot] = slots - 1 - slot
+    for w in range(progress[WORDS]):
+        work[2 * slots + w] = 0
+    for column in range(configs.shape[2]):
+        if column != BUCKET:
+            configs[side, 0, column] = 0
+    configs[side, 0, VALUE_OF] = keys[key, INITIAL]
+    configs[side, 0, NODE] = -1
+    progress[COUNT] = rehash(configs, side, 1, progress[WORDS])
+    progress[NEXT] = 0
+    progress[PENDING] = 0
+    progress[VACANT] = slots
+    progress[EVENT] = keys[key, FIRST_EVENT]
+    progress[PEAK] = 1
+    progress[STAGE] = 1
+
+
+@kernel
+def invoked(progress, actions, work, configs, op):
+    """An operation opens: it takes a slot, and every configuration has it before it."""
+    words, slots = progress[WORDS], progress[SLOTS]
+    progress[VACANT] -= 1
+    slot = work[slots + progress[VACANT]]
+    actions[op, SLOT] = slot
+    position = progress[PENDING]
+    while position > 0 and actions[work[position - 1], DEADLINE] > actions[op, DEADLINE]:
+        work[position] = work[position - 1]
+        position -= 1
+    work[position] = op
+    progress[PENDING] += 1
+    word = slot // BITS
+    bit = 1 << (slot % BITS)
+    if actions[op, PLAIN]:
+        work[2 * slots + word] |= bit
+    side = progress[SIDE]
+    observer = actions[op, EFFECT] == STAYS
+    for row in range(progress[COUNT]):
+        if observer:
+            if not fits(actions, op, configs[side, row, VALUE_OF]):
+                configs[side, row, MASKS + words + word] |= bit
+        else:
+            configs[side, row, MASKS + word] |= bit
+            if actions[op, REQUIRED]:
+                configs[side, row, MASKS + words + word] |= bit
+
+
+@kernel
+def closed(progress, actions, work, op):
+    """An operation is over: its slot may be used again. It was the first of the open ones to complete."""
+    slots = progress[SLOTS]
+    slot = actions[op, SLOT]
+    for position in range(1, progress[PENDING]):
+        work[position - 1] = work[position]
+    progress[PENDING] -= 1
+    work[slots + progress[VACANT]] = slot
+    progress[VACANT] += 1
+    work[2 * slots + slot // BITS] &= ~(1 << (slot % BITS))
+
+
+@kernel
+def release(progress, configs, word, bit):
+    """Where no configuration needs the completing operation or may still use it, nothing happens: whether it is so."""
+    side, words = progress[SIDE], progress[WORDS]
+    for row in range(progress[COUNT]):
+        if (configs[side, row, MASKS + word] | configs[side, row, MASKS + words + word]) & bit:
+            return False
+    return True
+
+
+@kernel
+def survive(progress, configs, source, row, word, bit):
+    """A configuration that no longer needs the completing operation goes into the next set."""
+    words = progress[WORDS]
+    target = 1 - progress[SIDE]
+    count = progress[NEXT]
+    for column in range(MASKS + 2 * words):
+        if column != BUCKET and column != PLACE:
+            configs[target, count, column] = configs[source, row, column]
+    configs[target, count, MASKS + word] &= ~bit
+    if insert(configs, target, count, words):
+        progress[NEXT] += 1
+        return True
+    return False
+
+
+@kernel
+def child(progress, actions, work, configs, row, op, state):
+    """Writes behind the current set what a configuration becomes when an open operation takes effect.
+
+    Returns whether that answered an observer.
+    """
+    side, words, slots = progress[SIDE], progress[WORDS], progress[SLOTS]
+    new = progress[COUNT]
+    for column in range(MASKS + 2 * words):
+        if column != BUCKET and column != PLACE:
+            configs[side, new, column] = configs[side, row, column]
+    configs[side, new, VALUE_OF] = state
+    slot = actions[op, SLOT]
+    word, bit = slot // BITS, 1 << (slot % BITS)
+    configs[side, new, MASKS + word] &= ~bit
+    configs[side, new, MASKS + words + word] &= ~bit
+    if actions[op, PLAIN]:
+        for w in range(words):
+            configs[side, new, MASKS + words + w] &= ~work[2 * slots + w]
+    answered = False
+    for position in range(progress[PENDING]):
+        other = work[position]
+        if actions[other, EFFECT] == STAYS and fits(actions, other, state):
+            word, bit = actions[other, SLOT] // BITS, 1 << (actions[other, SLOT] % BITS)
+            if configs[side, new, MASKS + words + word] & bit:
+                configs[side, new, MASKS + words + word] &= ~bit
+                answered = True
+    return answered
+
+
+@kernel
+def enables(progress, actions, work, configs, row, state):
+    """Whether an operation that looks at the value and is free in the configuration may happen at this value."""
+    for position in range(progress[PENDING]):
+        op = work[position]
+        if actions[op, EFFECT] == STAYS or actions[op, PLAIN]:
+            continue
+        slot = actions[op, SLOT]
+        if configs[progress[SIDE], row, MASKS + slot // BITS] & (1 << (slot % BITS)) and fits(actions, op, state):
+            return True
+    return False
+
+
+@kernel
+def extend(progress, actions, work, configs, transitions, log, row, completing):
+    """All that one configuration becomes by one more operation. MISSING where a transition has to be computed first."""
+    side, words = progress[SIDE], progress[WORDS]
+    marks = 2 * progress[SLOTS] + words
+    word, bit = actions[completing, SLOT] // BITS, 1 << (actions[completing, SLOT] % BITS)
+    progress[STAMP] += 1
+    for position in range(progress[PENDING]):
+        op = work[position]
+        slot = actions[op, SLOT]
+        if not configs[side, row, MASKS + slot // BITS] & (1 << (slot % BITS)):
+            continue
+        if work[marks + actions[op, SAME]] == progress[STAMP]:
+            continue
+        work[marks + actions[op, SAME]] = progress[STAMP]
+        state = step(actions, op, configs[side, row, VALUE_OF], transitions)
+        if state == UNTABLED:
+            progress[STATE] = configs[side, row, VALUE_OF]
+            progress[ARGUMENT] = actions[op, VALUE]
+            return MISSING
+        if state < 0:
+            continue
+        answered = child(progress, actions, work, configs, row, op, state)
+        new = progress[COUNT]
+        parent = configs[side, row, NODE]
+        logged = progress[LOGGED]
+        room = logged < len(log)
+        configs[side, new, NODE] = logged if room else -1
+        observed = actions[completing, EFFECT] == STAYS and not configs[side, new, MASKS + words + word] & bit
+        if op == completing or observed:
+            taken = survive(progress, configs, side, new, word, bit)
+        elif answered or not actions[op, PLAIN] or enables(progress, actions, work, configs, new, state):
+            taken = insert(configs, side, new, words)
+            if taken:
+                progress[COUNT] += 1
+        else:
+            continue
+        if taken and room:
+            log[logged, 0] = parent
+            log[logged, 1] = op
+            progress[LOGGED] = logged + 1
+    return HOLDS
+
+
+@kernel
+def completed(progress, actions, work, configs, transitions, log, op):
+    """An operation completes: configurations that do not need it stay, all are extended by it."""
+    side, words = progress[SIDE], progress[WORDS]
+    word, bit = actions[op, SLOT] // BITS, 1 << (actions[op, SLOT] % BITS)
+    room = configs.shape[1] // 2 - progress[SLOTS] - 2
+    if progress[STAGE] == 1:
+        if release(progress, configs, word, bit):
+            closed(progress, actions, work, op)
+            return HOLDS
+        forget(configs, side, progress[COUNT])
+        progress[COUNT] = rehash(configs, side, progress[COUNT], words)
+        progress[QUEUE] = 0
+        progress[GIVEN] = progress[COUNT]
+        progress[STAGE] = 2
+    while progress[QUEUE] < progress[COUNT]:
+        if progress[COUNT] > room or progress[NEXT] > room:
+            return FULL
+        if progress[STEPS] <= 0:
+            return PAUSED
+        row = progress[QUEUE]
+        progress[STEPS] -= 1 + progress[PENDING] // 8
+        # Only in configurations that stood before this event may the operation have been hidden before it.
+        if row < progress[GIVEN] and not configs[side, row, MASKS + words + word] & bit:
+            survive(progress, configs, side, row, word, bit)
+        concerned = (configs[side, row, MASKS + word] | configs[side, row, MASKS + words + word]) & bit
+        if concerned and extend(progress, actions, work, configs, transitions, log, row, op) == MISSING:
+            return MISSING
+        progress[QUEUE] += 1
+    progress[PEAK] = max(progress[PEAK], progress[COUNT])
+    progress[STAGE] = 1
+    if progress[NEXT] == 0:
+        return VIOLATED
+    forget(configs, side, progress[COUNT])
+    progress[SIDE] = 1 - side
+    progress[COUNT] = progress[NEXT]
+    progress[NEXT] = 0
+    closed(progress, actions, work, op)
+    return HOLDS
+
+
+@kernel
+def advance(progress, events, keys, actions, work, configs, transitions, log):
+    """Goes on with the sweep for progress[STEPS] steps.
+
+    Returns HOLDS when every key is done; VIOLATED when one is found to be: its last set is still there, call again for
+    the rest; PAUSED when steps are used up; FULL when the sets need larger arrays; MISSING when (STATE, ARGUMENT) needs
+    a transition. events: 2 * operation, plus 1 for a completion, key after key, in order of time.
+    """
+    while progress[KEY] < len(keys):
+        key = progress[KEY]
+        if progress[STAGE] == 0:
+            begin(progress, keys, work, configs)
+        while progress[EVENT] < keys[key, END_EVENT]:
+            if progress[STEPS] <= 0:
+                return PAUSED
+            event = events[progress[EVENT]]
+            op = event >> 1
+            if event & 1:
+                status = completed(progress, actions, work, configs, transitions, log, op)
+                if status == VIOLATED:
+                    keys[key, VERDICT] = VIOLATED
+                    keys[key, FAILED_AT] = progress[EVENT]
+                    progress[KEY] += 1
+                    progress[STAGE] = 0
+                    return VIOLATED
+                if status != HOLDS:
+                    return status
+            else:
+                progress[STEPS] -= 1 + progress[COUNT] // 16
+                invoked(progress, actions, work, configs, op)
+            progress[EVENT] += 1
+        keys[key, VERDICT] = HOLDS
+        keys[key, FINAL] = configs[progress[SIDE], 0, NODE]
+        progress[KEY] += 1
+        progress[STAGE] = 0
+    return HOLDS
