@@ -160,7 +160,7 @@ def test_keys_move_between_violations_checks_and_events(open_page: Any) -> None:
     assert seen.text("#panel h2") == "consistency.linearizable"
     page.keyboard.press("k")
     assert seen.text("#panel h2") == "raft.commit-current-term"
-    page.locator(".event.broken").focus()
+    page.locator(".marks .event.broken").focus()
     assert seen.text(".details h3").startswith("n1:")
     here = seen.text(".details .id")
     page.keyboard.press("ArrowLeft")
@@ -261,8 +261,10 @@ def test_hostile_texts_are_shown_and_do_nothing(open_page: Any) -> None:
         item.click()
     page.get_by_role("button", name="2 set aside").click()
     assert HOSTILE[1] in seen.text("#panel")
-    for mark in page.locator("#strip .point").all()[:5]:
-        mark.hover(force=True)
+    box = page.locator("#strip .chart").first.bounding_box()
+    for k in range(1, 10):
+        page.mouse.move(box["x"] + box["width"] * k / 10, box["y"] + box["height"] * 0.6)
+    page.wait_for_selector("#strip .hoverlayer text")
     assert page.evaluate("window.hit") is None
     assert page.locator("body img, body a:not(.skip), iframe, object, embed").count() == 0
     assert page.locator("body > script").count() == 3
@@ -322,7 +324,7 @@ def test_page_prints(open_page: Any) -> None:
     seen = open_page("figure8")
     seen.page.emulate_media(media="print")
     assert seen.page.locator("button.copy").is_hidden()
-    assert seen.page.locator(".witness").is_visible()
+    assert seen.page.locator("table.witness").is_visible()
     assert len(seen.page.pdf()) > 10_000
 
 

@@ -224,7 +224,7 @@ function explanation(check, open) {
   if (!entries.length) return null;
   const title = check.verdict === "violated" ? "Why is this wrong?" : "What this check means";
   return el("details", { class: "explain", id: "explain", open }, el("summary", {}, title),
-    el("p", { class: "lead" }, check.summary),
+    !open && el("p", { class: "lead" }, check.summary),
     el("div", { class: "explain-parts" }, entries.map(([heading, text]) => el("section", { class: heading === "Example" || heading === "Meaning" ? "wide" : null },
       el("h3", {}, heading), heading === "Example" ? el("pre", {}, text) : paragraphs(text)))));
 }

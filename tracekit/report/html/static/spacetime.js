@@ -7,6 +7,7 @@ const TOP = 20;
 const PAD = 26;
 const MARK = 5;
 const TERM_COLOURS = 6;
+const LABELLED = 80; // up to so many events, messages are labelled; beyond, their ids stand in the records alone
 
 // Shape says the kind, never colour alone. Each is a path around (0, 0).
 const CIRCLE = `M${-MARK},0a${MARK},${MARK} 0 1,0 ${2 * MARK},0a${MARK},${MARK} 0 1,0 ${-2 * MARK},0`;
@@ -68,6 +69,7 @@ class SpaceTime {
       "aria-label": "Space-time diagram. Arrow keys move between events, Enter selects one." });
     this.taken = [];
     for (const event of this.story) if (this.x.has(event)) this.free(this.x.get(event) - 9, this.y.get(event.p) - 22, 18, 14);
+    for (const event of this.drawn) this.taken.push({ x: this.x.get(event) - 6, y: this.y.get(event.p) - 6, width: 12, height: 12 });
     drawing.append(this.axisGroup(height), this.railsGroup(), this.arrowsGroup(), this.tiesGroup(), this.termLabels, this.marksGroup());
     this.canvas.replaceChildren(drawing);
     this.drawLabels();
@@ -165,7 +167,7 @@ class SpaceTime {
       const sender = event.send >= 0 ? this.run.events[event.send] : null;
       if (sender && this.x.has(sender)) {
         received.add(sender);
-        const arrow = this.arrow(this.point(sender), this.point(event), messageOf(event));
+        const arrow = this.arrow(this.point(sender), this.point(event), this.drawn.length <= LABELLED ? messageOf(event) : null);
         this.arrows.push({ from: sender, to: event, node: arrow, message: true });
         group.append(arrow);
       } else if (!tied.has(event)) {
