@@ -96,7 +96,14 @@ def _tally(required: Sequence[CheckResult]) -> str:
 
 
 def _examined(check: CheckResult) -> str:
-    return ", ".join(f"{count:,} {unit}" for unit, count in check.examined.items())
+    return ", ".join(counted(count, unit) for unit, count in check.examined.items())
+
+
+def counted(count: int, unit: str) -> str:
+    """``1,018 commits``, ``1 entry``: units are given in the plural."""
+    if count == 1:
+        unit = unit.removesuffix("ies") + "y" if unit.endswith("ies") else unit.removesuffix("s")
+    return f"{count:,} {unit}"
 
 
 def _families(checks: Sequence[CheckResult], style: Style) -> str:
@@ -184,7 +191,7 @@ def _violated(check: CheckResult, style: Style, shown: int) -> str:
         lines += ["  " + line for line in _wrap(clean(violation.summary), WIDTH - 2)]
         lines += _witness(violation, style)
         if violation.damage:
-            lines += ["  " + line for line in _wrap(clean(f"Damage: {violation.damage}"), WIDTH - 2)]
+            lines += ["", *("  " + line for line in _wrap(clean(f"Damage: {violation.damage}"), WIDTH - 2))]
     hidden = check.violations_total - min(shown, len(check.violations))
     if hidden > 0:
         kinds = ", ".join(f"{name} {count:,}" for name, count in _anomalies(check).items())
@@ -226,7 +233,6 @@ def _witness(violation: Violation, style: Style) -> list[str]:
             f"    {style(clean(event.event), 'name')}{' ' * (width - len(clean(event.event)))}{body}"
             + ("     <- rule broken here" if last else "")
         )
-    lines.append("")
     return lines
 
 

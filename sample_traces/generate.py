@@ -1,0 +1,272 @@
+"""Makes every sample trace anew: ``python sample_traces/generate.py`` writes the files and MANIFEST.toml.
+
+Simulated samples say the command that makes them; the others are written out below, event by event, each the smallest
+execution that shows its anomaly. A test makes them all again and compares tables, metadata and verdicts.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tracekit.analysis import analyze
+from tracekit.protocols import Simulation, protocols
+from tracekit.results import Result
+from tracekit.trace.builder import TraceBuilder
+from tracekit.trace.parquet import read_parquet, write_parquet
+from tracekit.trace.run import Run
+from tracekit.trace.trace import Trace
+
+FOLDER = Path(__file__).parent
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One file: what it shows, the check and the anomaly that it is about, and how it is made."""
+
+    name: str
+    about: str
+    check: str
+    anomaly: str
+    make: Callable[[], Trace]
+    command: str = "written out in sample_traces/generate.py"
+    seed: int | None = None
+
+
+def simulated(name: str, about: str, check: str, anomaly: str, settings: Simulation) -> Sample:
+    """A run of the reference Raft; file and command are named after each other."""
+    words = ["tracekit", "simulate", "raft", "--nodes", str(settings.nodes), "--seed", str(settings.seed)]
+    words += ["--mutant", settings.mutant] if settings.mutant else []
+    words += ["--clients", str(settings.clients), "--operations", str(settings.operations), "-o", f"{name}.parquet"]
+    return Sample(
+        name,
+        about,
+        check,
+        anomaly,
+        lambda: protocols()["raft"].simulate(settings, None),
+        shlex.join(words),
+        settings.seed,
+    )
+
+
+SIMULATED = (
+    simulated(
+        "raft-healthy", "Three nodes, two clients, ten operations under faults; everything holds.", "", "",
+        Simulation(nodes=3, seed=1, operations=10, clients=2),
+    ),
+    simulated(
+        "raft-figure8", "A leader commits an entry of an older term by counting copies (Figure 8 of the Raft paper).",
+        "raft.commit-current-term", "older-term-committed-by-counting",
+        Simulation(nodes=3, seed=11, mutant="commit-older-term", operations=10, clients=2),
+    ),
+    simulated(
+        "raft-vote-twice", "A node votes for two candidates of one term.", "raft.one-vote-per-term", "two-votes-in-term",
+        Simulation(nodes=3, seed=10, mutant="vote-twice", operations=10, clients=2),
+    ),
+    simulated(
+        "raft-forget-vote", "A node forgets its vote when it restarts, and votes again.", "raft.one-vote-per-term",
+        "two-votes-in-term", Simulation(nodes=3, seed=94, mutant="forget-vote", operations=6, clients=1),
+    ),
+    simulated(
+        "raft-vote-without-log-check", "A node votes for a candidate whose log lacks entries that it has.",
+        "raft.vote-up-to-date", "vote-for-stale-candidate",
+        Simulation(nodes=3, seed=10, mutant="vote-without-log-check", operations=40, clients=2),
+    ),
+    simulated(
+        "raft-commit-without-quorum", "A leader commits an entry that only it has.", "raft.commit-quorum",
+        "committed-without-quorum", Simulation(nodes=3, seed=10, mutant="commit-without-quorum", operations=10, clients=2),
+    ),
+    simulated(
+        "raft-truncate-committed", "An old AppendEntries makes a follower drop committed entries.", "raft.commit-stability",
+        "committed-entry-lost", Simulation(nodes=3, seed=4, mutant="truncate-committed", operations=10, clients=2),
+    ),
+    simulated(
+        "raft-stale-reads", "Nodes answer reads from what they have; a client reads a value that was overwritten.",
+        "consistency.linearizable", "stale-read",
+        Simulation(nodes=3, seed=3, mutant="stale-reads", operations=80, clients=2),
+    ),
+)  # fmt: skip
+
+
+def trace(rows: list[Row], **run: Any) -> Trace:
+    """Rows as a trace of the processes that occur."""
+    builder = TraceBuilder(list(dict.fromkeys(row["process"] for row in rows)), Run(**run))
+    for row in rows:
+        builder.add(row)
+    return builder.build()
+
+
+def ping(**changed: Row) -> list[Row]:
+    """a sends a message to b, which receives it; b goes on. Clocks are right but for what is changed."""
+    rows = {
+        "first": {"process": "a", "kind": "internal", "lamport": 1, "vclock": [1, 0]},
+        "send": {"process": "a", "kind": "send", "message": 7, "peer": "b", "lamport": 2, "vclock": [2, 0]},
+        "receive": {"process": "b", "kind": "receive", "message": 7, "peer": "a", "lamport": 3, "vclock": [2, 1]},
+        "last": {"process": "b", "kind": "internal", "lamport": 4, "vclock": [2, 2]},
+    }
+    return [{**row, **changed.get(name, {})} for name, row in rows.items()]
+
+
+def clocks() -> Iterator[Sample]:
+    """Mistakes in recorded clocks."""
+    for name, about, check, anomaly, changed in (
+        ("lamport-went-back", "b's Lamport clock falls from 3 to 2.", "clock.lamport", "clock-went-back", {"last": {"lamport": 2}}),
+        ("lamport-missing-increment", "Two events of b have the same timestamp.", "clock.lamport", "missing-increment",
+         {"last": {"lamport": 3}}),
+        ("lamport-receive-not-after-send", "b did not merge the sender's clock.", "clock.lamport", "receive-not-after-send",
+         {"receive": {"lamport": 2}, "last": {"lamport": 3}}),
+        ("vector-missing-merge", "b knows less of a than the message brought.", "clock.vector", "missing-merge",
+         {"receive": {"vclock": [1, 1]}, "last": {"vclock": [1, 2]}}),
+        ("vector-knowledge-from-the-future", "b knows more of a than the message can have brought.", "clock.vector",
+         "knowledge-from-the-future", {"receive": {"vclock": [5, 1]}, "last": {"vclock": [5, 2]}}),
+        ("vector-own-component-jumped", "b counts an event that it did not record.", "clock.vector", "own-component-jumped",
+         {"last": {"vclock": [2, 5]}}),
+    ):  # fmt: skip
+        rows = ping(**changed)
+        yield Sample(name, about, check, anomaly, lambda rows=rows: trace(rows))
+
+
+def channels() -> Iterator[Sample]:
+    """What channels may not do."""
+    plain = [{k: v for k, v in row.items() if k not in ("lamport", "vclock")} for row in ping()]
+    send, receive = plain[1], plain[2]
+    reliable = {"channels": {"reliable": True}}
+    for anomaly, about, rows, run in (
+        ("received-but-never-sent", "b receives a message that nobody sent.", [receive], {}),
+        ("wrong-receiver", "A message for b arrives at c.", [send, {**receive, "process": "c"}], {}),
+        ("wrong-sender", "b takes a's message for one of c.", [send, {**receive, "peer": "c"}], {}),
+        ("contents-changed", "A message says term 3 when sent and term 4 when received.",
+         [{**send, "raft.message_term": 3}, {**receive, "raft.message_term": 4}], {"claims": ("channel.*",)}),
+        ("delivered-twice", "A message arrives twice on a channel declared reliable.", [send, receive, receive], reliable),
+        ("never-delivered", "A message never arrives on a channel declared reliable, though the run came to rest.",
+         [send], {**reliable, "quiescent": True}),
+    ):  # fmt: skip
+        yield Sample(f"channel-{anomaly}", about, "channel.delivery", anomaly,
+                     lambda rows=rows, run=run: trace(rows, **run))  # fmt: skip
+
+
+def node(process: str, name: str, **fields: Any) -> Row:
+    """An event of a Raft node, with the fields that it carries."""
+    return {
+        "process": process,
+        "kind": "internal",
+        "name": f"raft.{name}",
+        **{f"raft.{k}": v for k, v in fields.items()},
+    }
+
+
+def log(start: int, *terms: int, digests: str | None = None) -> Row:
+    """A log change: entries of these terms from an index on; commands are named after their place unless given."""
+    commands = [f"x{start + i}" for i in range(len(terms))] if digests is None else list(digests)
+    return {"log_from": start, "entry_terms": list(terms), "entry_digests": commands}
+
+
+def raft() -> Iterator[Sample]:
+    """Breaches of Raft's rules that no mutant of the reference implementation shows by itself."""
+    for anomaly, check, about, rows in (
+        ("two-leaders-in-term", "raft.election-safety", "n1 and n2 both lead term 4.", [
+            node("n1", "become_leader", term=4, role="leader"), node("n2", "become_leader", term=4, role="leader")]),
+        ("leader-rewrote-log", "raft.leader-append-only", "The leader of term 2 replaces its own entry 1.", [
+            node("n1", "become_leader", term=2, role="leader"), node("n1", "propose", **log(1, 2, digests="a")),
+            node("n1", "propose", **log(1, 2, digests="b"))]),
+        ("same-entry-different-command", "raft.log-matching", "Two logs hold different commands at index 1, term 2.", [
+            node("n1", "append_entries", term=2, **log(1, 2, digests="a")),
+            node("n2", "append_entries", term=2, **log(1, 2, digests="b"))]),
+        ("same-entry-different-prefix", "raft.log-matching", "Two logs agree on entry 2 and differ before it.", [
+            node("n1", "append_entries", term=2, **log(1, 1, 2, digests="ac")),
+            node("n2", "append_entries", term=2, **log(1, 2, 2, digests="bc"))]),
+        ("committed-entry-missing", "raft.leader-completeness", "The leader of term 3 lacks what term 2 had committed.", [
+            node("n1", "init", term=1, commit=0, **log(1)), node("n2", "init", term=1, commit=0, **log(1)),
+            node("n1", "become_leader", term=2, role="leader"), node("n1", "propose", **log(1, 2)),
+            node("n1", "commit", commit=1), node("n2", "become_leader", term=3, role="leader")]),
+        ("different-entries-applied", "raft.state-machine-safety", "n1 and n2 apply different entries at index 1.", [
+            node("n1", "apply", apply_index=1, apply_term=2, apply_digest="a"),
+            node("n2", "apply", apply_index=1, apply_term=3, apply_digest="b")]),
+        ("term-decreased", "raft.term-monotonic", "n1 goes from term 3 back to term 2.", [
+            node("n1", "state", term=3), node("n1", "state", term=2)]),
+        ("commit-index-decreased", "raft.commit-index-monotonic", "n1's commit index falls from 5 to 4.", [
+            node("n1", "state", term=1, commit=5), node("n1", "state", term=1, commit=4)]),
+        ("leader-without-quorum", "raft.leader-quorum", "n1 of three leads with its own vote only.", [
+            node("n2", "state", term=0, role="follower", vote=""), node("n3", "state", term=0, role="follower", vote=""),
+            node("n1", "become_candidate", term=1, role="candidate", vote="n1"),
+            node("n1", "become_leader", term=1, role="leader", vote="n1"),
+            {"process": "n1", "kind": "send", "message": 1, "peer": "n2", "name": "raft.append_entries"},
+            {"process": "n2", "kind": "receive", "message": 1, "peer": "n1", "name": "raft.append_entries"}]),
+    ):  # fmt: skip
+        yield Sample(
+            f"raft-{anomaly}", about, check, anomaly,
+            lambda rows=rows, check=check: trace(rows, protocol="raft", n=len({r["process"] for r in rows}), claims=(check,)), 
+        )  # fmt: skip
+
+
+def history(*operations: tuple[str, str, Any, int, int]) -> list[Row]:
+    """Operations (process, f, value, start, end) as invoke and ok events; the value of a read is what it returned."""
+    rows: list[Row] = []
+    for process, f, value, start, end in operations:
+        asked = {
+            "process": process,
+            "kind": "invoke",
+            "f": f,
+            "time_ns": start,
+            "value": None if f == "read" else value,
+        }
+        rows += [asked, {**asked, "kind": "ok", "time_ns": end, "value": value}]
+    return sorted(rows, key=lambda row: int(row["time_ns"]))
+
+
+def histories() -> Iterator[Sample]:
+    """What clients of a register saw."""
+    for anomaly, about, operations in (
+        ("stale-read", "A read returns 1 after the write of 2 had completed.",
+         [("c1", "write", "1", 0, 10), ("c1", "write", "2", 20, 30), ("c2", "read", "1", 40, 50)]),
+        ("unwritten-value", "A read returns 9, which nobody wrote.",
+         [("c1", "write", "1", 0, 10), ("c2", "read", "9", 20, 30)]),
+        ("read-before-write", "A read returns 1 before its write began.",
+         [("c2", "read", "1", 0, 10), ("c1", "write", "1", 20, 30)]),
+        ("value-order", "Two readers see two concurrent writes in opposite orders.",
+         [("c1", "write", "1", 0, 100), ("c2", "write", "2", 0, 100), ("c3", "read", "1", 10, 20), ("c3", "read", "2", 30, 40),
+          ("c3", "read", "1", 50, 60)]),
+        ("no-linearization", "Of two compare-and-set from 1, both succeed.",
+         [("c1", "write", "1", 0, 10), ("c1", "cas", "[1,2]", 20, 40), ("c2", "cas", "[1,2]", 25, 45)]),
+    ):  # fmt: skip
+        rows = history(*operations)
+        model = "cas-register" if anomaly == "no-linearization" else "register"
+        yield Sample(f"history-{anomaly}", about, "consistency.linearizable", anomaly,
+                     lambda rows=rows, model=model: trace(rows, model=model))  # fmt: skip
+
+
+SAMPLES: tuple[Sample, ...] = (*SIMULATED, *clocks(), *channels(), *raft(), *histories())
+
+
+def entry(sample: Sample, result: Result) -> str:
+    """The sample's part of the manifest."""
+    lines = ["[[sample]]", f'path = "{sample.name}.parquet"', f"about = {_quoted(sample.about)}"]
+    lines += [f"command = {_quoted(sample.command)}"]
+    lines += [f"seed = {sample.seed}"] if sample.seed is not None else []
+    lines += [f'shows = "{sample.check}: {sample.anomaly}"'] if sample.check else []
+    lines += [f"events = {result.trace.events}", f'verdict = "{result.verdict}"', f"exit_code = {result.exit_code}"]
+    lines += ["", "[sample.required]"]
+    lines += [f'"{check.check}" = "{check.verdict}"' for check in result.required]
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text + "'" if "'" not in text else '"' + text + '"'
+
+
+def main() -> None:
+    """Writes every trace and the manifest."""
+    parts = ["# Sample traces: what each shows, how it is made again, and the verdict of every required check.\n"]
+    for sample in SAMPLES:
+        path = FOLDER / f"{sample.name}.parquet"
+        write_parquet(sample.make(), path)
+        parts.append(entry(sample, analyze(read_parquet(path))))
+    (FOLDER / "MANIFEST.toml").write_text("\n".join(parts))
+
+
+if __name__ == "__main__":
+    main()
