@@ -9,6 +9,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ SIMULATED = (
         Simulation(nodes=3, seed=11, mutant="commit-older-term", operations=10, clients=2),
     ),
     simulated(
-        "raft-vote-twice", "A node votes for two candidates of one term.", "raft.one-vote-per-term", "two-votes-in-term",
+        "raft-vote-twice", "A node votes twice in one term.", "raft.one-vote-per-term", "two-votes-in-term",
         Simulation(nodes=3, seed=10, mutant="vote-twice", operations=10, clients=2),
     ),
     simulated(
@@ -78,15 +79,16 @@ SIMULATED = (
     ),
     simulated(
         "raft-commit-without-quorum", "A leader commits an entry that only it has.", "raft.commit-quorum",
-        "committed-without-quorum", Simulation(nodes=3, seed=10, mutant="commit-without-quorum", operations=10, clients=2),
+        "committed-without-quorum",
+        Simulation(nodes=3, seed=10, mutant="commit-without-quorum", operations=10, clients=2),
     ),
     simulated(
-        "raft-truncate-committed", "An old AppendEntries makes a follower drop committed entries.", "raft.commit-stability",
+        "raft-truncate-committed", "An old AppendEntries removes committed entries.", "raft.commit-stability",
         "committed-entry-lost", Simulation(nodes=3, seed=4, mutant="truncate-committed", operations=10, clients=2),
     ),
     simulated(
         "raft-stale-reads", "Nodes answer reads from what they have; a client reads a value that was overwritten.",
-        "consistency.linearizable", "stale-read",
+        "consistency.linearizable", "no-linearization",
         Simulation(nodes=3, seed=3, mutant="stale-reads", operations=80, clients=2),
     ),
 )  # fmt: skip
@@ -113,21 +115,22 @@ def ping(**changed: Row) -> list[Row]:
 
 def clocks() -> Iterator[Sample]:
     """Mistakes in recorded clocks."""
+    lamport, vector = "clock.lamport", "clock.vector"
     for name, about, check, anomaly, changed in (
-        ("lamport-went-back", "b's Lamport clock falls from 3 to 2.", "clock.lamport", "clock-went-back", {"last": {"lamport": 2}}),
-        ("lamport-missing-increment", "Two events of b have the same timestamp.", "clock.lamport", "missing-increment",
+        ("lamport-went-back", "b's Lamport clock falls from 3 to 2.", lamport, "clock-went-back",
+         {"last": {"lamport": 2}}),
+        ("lamport-missing-increment", "Two events of b have the same timestamp.", lamport, "missing-increment",
          {"last": {"lamport": 3}}),
-        ("lamport-receive-not-after-send", "b did not merge the sender's clock.", "clock.lamport", "receive-not-after-send",
+        ("lamport-receive-not-after-send", "b did not merge the sender's clock.", lamport, "receive-not-after-send",
          {"receive": {"lamport": 2}, "last": {"lamport": 3}}),
-        ("vector-missing-merge", "b knows less of a than the message brought.", "clock.vector", "missing-merge",
+        ("vector-missing-merge", "b knows less of a than the message brought.", vector, "missing-merge",
          {"receive": {"vclock": [1, 1]}, "last": {"vclock": [1, 2]}}),
-        ("vector-knowledge-from-the-future", "b knows more of a than the message can have brought.", "clock.vector",
+        ("vector-knowledge-from-the-future", "b knows more of a than the message can have brought.", vector,
          "knowledge-from-the-future", {"receive": {"vclock": [5, 1]}, "last": {"vclock": [5, 2]}}),
-        ("vector-own-component-jumped", "b counts an event that it did not record.", "clock.vector", "own-component-jumped",
+        ("vector-own-component-jumped", "b counts an event that it did not record.", vector, "own-component-jumped",
          {"last": {"vclock": [2, 5]}}),
     ):  # fmt: skip
-        rows = ping(**changed)
-        yield Sample(name, about, check, anomaly, lambda rows=rows: trace(rows))
+        yield Sample(name, about, check, anomaly, partial(trace, ping(**changed)))
 
 
 def channels() -> Iterator[Sample]:
@@ -141,12 +144,11 @@ def channels() -> Iterator[Sample]:
         ("wrong-sender", "b takes a's message for one of c.", [send, {**receive, "peer": "c"}], {}),
         ("contents-changed", "A message says term 3 when sent and term 4 when received.",
          [{**send, "raft.message_term": 3}, {**receive, "raft.message_term": 4}], {"claims": ("channel.*",)}),
-        ("delivered-twice", "A message arrives twice on a channel declared reliable.", [send, receive, receive], reliable),
+        ("delivered-twice", "A message arrives twice; reliable was declared.", [send, receive, receive], reliable),
         ("never-delivered", "A message never arrives on a channel declared reliable, though the run came to rest.",
          [send], {**reliable, "quiescent": True}),
     ):  # fmt: skip
-        yield Sample(f"channel-{anomaly}", about, "channel.delivery", anomaly,
-                     lambda rows=rows, run=run: trace(rows, **run))  # fmt: skip
+        yield Sample(f"channel-{anomaly}", about, "channel.delivery", anomaly, partial(trace, rows, **run))
 
 
 def node(process: str, name: str, **fields: Any) -> Row:
@@ -179,7 +181,7 @@ def raft() -> Iterator[Sample]:
         ("same-entry-different-prefix", "raft.log-matching", "Two logs agree on entry 2 and differ before it.", [
             node("n1", "append_entries", term=2, **log(1, 1, 2, digests="ac")),
             node("n2", "append_entries", term=2, **log(1, 2, 2, digests="bc"))]),
-        ("committed-entry-missing", "raft.leader-completeness", "The leader of term 3 lacks what term 2 had committed.", [
+        ("committed-entry-missing", "raft.leader-completeness", "The leader of term 3 lacks what term 2 committed.", [
             node("n1", "init", term=1, commit=0, **log(1)), node("n2", "init", term=1, commit=0, **log(1)),
             node("n1", "become_leader", term=2, role="leader"), node("n1", "propose", **log(1, 2)),
             node("n1", "commit", commit=1), node("n2", "become_leader", term=3, role="leader")]),
@@ -191,16 +193,16 @@ def raft() -> Iterator[Sample]:
         ("commit-index-decreased", "raft.commit-index-monotonic", "n1's commit index falls from 5 to 4.", [
             node("n1", "state", term=1, commit=5), node("n1", "state", term=1, commit=4)]),
         ("leader-without-quorum", "raft.leader-quorum", "n1 of three leads with its own vote only.", [
-            node("n2", "state", term=0, role="follower", vote=""), node("n3", "state", term=0, role="follower", vote=""),
+            node("n2", "state", term=0, role="follower", vote=""),
+            node("n3", "state", term=0, role="follower", vote=""),
             node("n1", "become_candidate", term=1, role="candidate", vote="n1"),
             node("n1", "become_leader", term=1, role="leader", vote="n1"),
             {"process": "n1", "kind": "send", "message": 1, "peer": "n2", "name": "raft.append_entries"},
             {"process": "n2", "kind": "receive", "message": 1, "peer": "n1", "name": "raft.append_entries"}]),
     ):  # fmt: skip
-        yield Sample(
-            f"raft-{anomaly}", about, check, anomaly,
-            lambda rows=rows, check=check: trace(rows, protocol="raft", n=len({r["process"] for r in rows}), claims=(check,)), 
-        )  # fmt: skip
+        n = len({row["process"] for row in rows})
+        make = partial(trace, rows, protocol="raft", n=n, claims=(check,))
+        yield Sample(f"raft-{anomaly}", about, check, anomaly, make)
 
 
 def history(*operations: tuple[str, str, Any, int, int]) -> list[Row]:
@@ -220,23 +222,23 @@ def history(*operations: tuple[str, str, Any, int, int]) -> list[Row]:
 
 def histories() -> Iterator[Sample]:
     """What clients of a register saw."""
-    for anomaly, about, operations in (
-        ("stale-read", "A read returns 1 after the write of 2 had completed.",
-         [("c1", "write", "1", 0, 10), ("c1", "write", "2", 20, 30), ("c2", "read", "1", 40, 50)]),
-        ("unwritten-value", "A read returns 9, which nobody wrote.",
-         [("c1", "write", "1", 0, 10), ("c2", "read", "9", 20, 30)]),
-        ("read-before-write", "A read returns 1 before its write began.",
-         [("c2", "read", "1", 0, 10), ("c1", "write", "1", 20, 30)]),
-        ("value-order", "Two readers see two concurrent writes in opposite orders.",
-         [("c1", "write", "1", 0, 100), ("c2", "write", "2", 0, 100), ("c3", "read", "1", 10, 20), ("c3", "read", "2", 30, 40),
-          ("c3", "read", "1", 50, 60)]),
-        ("no-linearization", "Of two compare-and-set from 1, both succeed.",
-         [("c1", "write", "1", 0, 10), ("c1", "cas", "[1,2]", 20, 40), ("c2", "cas", "[1,2]", 25, 45)]),
+    both = [("c1", "write", "1", 0, 100), ("c2", "write", "2", 0, 100)]
+    for name, anomaly, about, operations in (
+        ("stale-read", "stale-read", "A read returns 1 after the write of 2 had completed.", [
+            ("c1", "write", "1", 0, 10), ("c1", "write", "2", 20, 30), ("c2", "read", "1", 40, 50)]),
+        ("read-goes-back", "stale-read", "A client reads 1, then 2, then 1 again, of two concurrent writes.", [
+            *both, ("c3", "read", "1", 10, 20), ("c3", "read", "2", 30, 40), ("c3", "read", "1", 50, 60)]),
+        ("unwritten-value", "unwritten-value", "A read returns 9, which nobody wrote.", [
+            ("c1", "write", "1", 0, 10), ("c2", "read", "9", 20, 30)]),
+        ("read-before-write", "read-before-write", "A read returns 1 before its write began.", [
+            ("c2", "read", "1", 0, 10), ("c1", "write", "1", 20, 30)]),
+        ("two-cas", "no-linearization", "Of two compare-and-set from 1, both succeed.", [
+            ("c1", "write", "1", 0, 10), ("c1", "cas", "[1,2]", 20, 40), ("c2", "cas", "[1,2]", 25, 45)]),
     ):  # fmt: skip
         rows = history(*operations)
-        model = "cas-register" if anomaly == "no-linearization" else "register"
-        yield Sample(f"history-{anomaly}", about, "consistency.linearizable", anomaly,
-                     lambda rows=rows, model=model: trace(rows, model=model))  # fmt: skip
+        model = "cas-register" if name == "two-cas" else "register"
+        make = partial(trace, rows, model=model)
+        yield Sample(f"history-{name}", about, "consistency.linearizable", anomaly, make)
 
 
 SAMPLES: tuple[Sample, ...] = (*SIMULATED, *clocks(), *channels(), *raft(), *histories())
