@@ -1,0 +1,141 @@
+"""Whole runs of Raft: correct ones keep every rule, and every mutant breaks its own."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from reference_impls.protocols.raft.mutants import BUGS
+from reference_impls.protocols.raft.protocol import PROTOCOL, simulate
+from reference_impls.workloads.kv import THINK
+from reference_impls.workloads.kv_run import SETTLE
+from tests.reference.oracle import Replay, rows_of, stale_reads
+from tracekit.protocols import NETWORKS, Simulation
+from tracekit.trace.schema import Kind
+from tracekit.trace.trace import Trace
+
+
+@cache
+def run(seed: int, network: str = "async", faults: tuple[str, ...] | None = None, nodes: int = 5) -> Trace:
+    return simulate(Simulation(nodes, seed, network, faults, operations=200))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_correct_run_breaks_no_rule(seed: int) -> None:
+    rows = rows_of(run(seed, NETWORKS[seed % 3]))
+    assert Replay(rows).run() == set()
+    assert stale_reads(rows) == []
+
+
+@pytest.mark.parametrize("fault", PROTOCOL.faults)
+def test_every_fault_is_tolerated(fault: str) -> None:
+    trace = run(3, faults=(fault,))
+    rows = rows_of(trace)
+    assert Replay(rows).run() == set()
+    assert stale_reads(rows) == []
+    seen = {row["name"] for row in rows if row["kind"] in ("fault", "crash")}
+    assert f"fault.{fault}" in seen or (fault == "crash" and "raft.crash" in seen)
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 3, 4, 7])
+def test_clusters_of_other_sizes(nodes: int) -> None:
+    trace = run(1, nodes=nodes)
+    assert Replay(rows_of(trace)).run() == set()
+    assert trace.is_kind(Kind.OK).sum() > 100
+
+
+ORACLE = {"consistency.linearizable": "stale-read"}
+
+
+@pytest.mark.parametrize("mutant", BUGS)
+def test_every_mutant_breaks_its_rule_within_twenty_seeds(mutant: str) -> None:
+    rule = BUGS[mutant].mutant.caught_by
+    for seed in range(20):
+        rows = rows_of(simulate(Simulation(5, seed, mutant=mutant)))
+        broken = Replay(rows).run() | ({"stale-read"} if mutant == "stale-reads" and stale_reads(rows) else set())
+        if ORACLE.get(rule, rule.removeprefix("raft.")) in broken:
+            return
+    pytest.fail(f"{mutant} broke nothing within 20 seeds")
+
+
+def test_every_operation_is_completed_and_the_end_is_calm() -> None:
+    trace = run(7, faults=("loss", "partition", "crash"))
+    invoked = trace.is_kind(Kind.INVOKE).sum()
+    completed = trace.is_kind(Kind.OK, Kind.FAIL, Kind.INFO)
+    assert invoked == completed.sum() == 200
+    time = trace.get("true_time_ns")
+    assert time is not None
+    last = time.values[completed].max()
+    assert 0.9 * SETTLE < time.values.max() - last <= SETTLE + THINK[1]
+    faulty = trace.is_kind(Kind.FAULT, Kind.CRASH, Kind.RESTART)
+    assert time.values[faulty].max() <= last + THINK[1], "all is healed once the clients are done"
+    leaders = [row for row in rows_of(trace) if row.get("name") == "raft.append_entries" and row["true_time_ns"] > last]
+    assert leaders, "heartbeats go on"
+
+
+def test_an_operation_that_nobody_answers_is_left_open_and_its_process_ends() -> None:
+    trace = simulate(Simulation(2, 5, faults=("crash", "loss"), operations=400))
+    rows = [row for row in rows_of(trace) if "op" in row]
+    open_ends = [row["process"] for row in rows if row["kind"] == "info"]
+    assert open_ends, "the seed must show the case"
+    for process in open_ends:
+        mine = [row for row in rows if row["process"] == process]
+        assert mine[-1]["kind"] == "info"
+    kinds = {process: [r["kind"] for r in rows if r["process"] == process] for process in {r["process"] for r in rows}}
+    for process, sequence in kinds.items():
+        assert all(kind == "invoke" for kind in sequence[::2]), f"{process} is not sequential"
+        assert all(kind != "invoke" for kind in sequence[1::2]), f"{process} is not sequential"
+
+
+def test_written_values_are_unique() -> None:
+    rows = rows_of(run(2))
+    writes = [row for row in rows if row["kind"] == "invoke" and row["f"] != "read"]
+    values = [row["value"].strip("[]").split(",")[-1] for row in writes]
+    assert len(values) == len(set(values)) > 50
+
+
+def test_a_cas_may_fail_and_may_succeed() -> None:
+    ends = [row["kind"] for row in rows_of(simulate(Simulation(5, 1, faults=()))) if row.get("f") == "cas"]
+    assert ends.count("ok") > 20
+    assert ends.count("fail") > 20
+
+
+def test_what_the_trace_declares() -> None:
+    trace = simulate(Simulation(5, 9, "sync", ("loss", "slow"), operations=20, clients=3))
+    declared = trace.run
+    assert declared.command == (
+        "tracekit simulate raft --nodes 5 --seed 9 --network sync --faults loss,slow --clients 3 --operations 20 "
+        "-o run.parquet"
+    )
+    assert (declared.protocol, declared.seed, declared.n, declared.f, declared.model) == ("raft", 9, 5, 2, "kv")
+    assert declared.claims == ("clock.*", "channel.delivery", "raft.*", "consistency.linearizable")
+    assert declared.other == {"faults": ["loss", "slow"]}
+    assert set(declared.coverage) == set(trace.processes) - {"nemesis"}
+    assert declared.bounds == {}, "a slow node keeps no bound"
+    assert simulate(Simulation(5, 9, "sync", (), operations=20)).run.bounds == {"delay_ns": 10_000_000}
+
+
+@pytest.mark.parametrize("mutant", BUGS)
+def test_claims_are_the_same_under_a_mutant(mutant: str) -> None:
+    assert simulate(Simulation(3, 0, mutant=mutant, operations=5)).run.claims == PROTOCOL.claims
+
+
+def test_a_synchronous_network_keeps_its_bound() -> None:
+    trace = simulate(Simulation(5, 4, "sync", ("loss", "duplication", "reordering", "partition"), operations=200))
+    sent: dict[int, int] = {}
+    delays = []
+    for row in rows_of(trace):
+        if row["kind"] == "send":
+            sent[row["message"]] = row["true_time_ns"]
+        elif row["kind"] == "receive":
+            delays.append(row["true_time_ns"] - sent[row["message"]])
+    assert min(delays) > 0
+    assert max(delays) <= trace.run.bounds["delay_ns"]
+
+
+def test_a_run_without_operations_ends() -> None:
+    trace = simulate(Simulation(3, 0, operations=0))
+    assert not trace.is_kind(Kind.INVOKE).any()
+    assert np.isin("raft.become_leader", list(trace.names))
