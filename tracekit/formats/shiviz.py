@@ -100,7 +100,8 @@ def _header(path: Path, data: bytes) -> tuple[Pattern, Pattern | None, int, tupl
     best, _ = _best(data[: 1 << 16])
     known = compile_expression(DELIMITER, (), "")
     inferred = f"expression: {best}, of those that are built in the one that fits best"
-    return compile_expression(best, GROUPS, ""), known if known.search(data) else None, 0, (inferred,)
+    delimited = b"\n=== " in data or data.startswith(b"=== ")
+    return compile_expression(best, GROUPS, ""), known if delimited else None, 0, (inferred,)
 
 
 def _best(text: bytes) -> tuple[str, int]:
@@ -195,11 +196,17 @@ def _trace(
 
 def _group(data: bytes, spans: Int64) -> Column:
     """A group's texts; absent where it took no part in the match, and where a text is empty."""
-    found = [data[start:end] if end > start else None for start, end in spans.tolist()]
+    present = spans[:, 1] > spans[:, 0]
+    ends = np.maximum.accumulate(np.where(present, spans[:, 1], 0))
+    # Spans go forward: they and the gaps between them are the strings of one array over the whole text.
+    bounds = np.stack([np.where(present, spans[:, 0], ends), ends], axis=1).reshape(-1)
+    strings = pa.LargeStringArray.from_buffers(max(0, len(bounds) - 1), pa.py_buffer(bounds), pa.py_buffer(data))
+    texts = strings.take(pa.array(np.arange(0, len(bounds), 2), mask=~present))
     try:
-        column = from_arrow(pa.array(found, pa.binary()).cast(pa.string()))
+        texts.validate(full=True)
     except pa.ArrowInvalid:  # the expression cuts through a character
-        column = from_arrow(pa.array([text and text.decode("utf-8", "replace") for text in found], pa.string()))
+        texts = pa.array([t and t.decode("utf-8", "replace") for t in texts.cast(pa.large_binary()).to_pylist()])
+    column = from_arrow(texts)
     assert isinstance(column, Column), "texts are scalars"
     return column
 
