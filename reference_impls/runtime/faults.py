@@ -46,10 +46,12 @@ class Nemesis:
         self.pace = pace
         self.most_down = max(1, (len(nodes) - 1) // 2)
         self.stopped = False
+        self.idle = True
 
     def begin(self, names: Iterable[str], ambushes: Sequence[Ambush] = ()) -> None:
         """Starts the faults of these names, and lies in wait."""
         for name in names:
+            self.idle = False
             self._resume(FAULTS[name].act(self))
         for ambush in ambushes:
             self.simulator.on_event[ambush.event] = self._trap(ambush)
@@ -57,13 +59,14 @@ class Nemesis:
     def stop(self) -> None:
         """Ends everything: the network heals, machines recover their speed, crashed nodes restart."""
         self.stopped = True
-        simulator, network = self.simulator, self.simulator.network
+        network = self.simulator.network
         network.blocked.clear()
         network.loss = network.duplication = network.reordering = 0.0
+        if not self.idle:
+            self.note("heal")
         for host in self.nodes:
             host.service_ns = 0
             self.restart(host)
-        simulator.recording.fault("fault.heal", simulator.now, {})
 
     def pause(self, low_ms: float, high_ms: float) -> int:
         """A random time between two faults."""

@@ -43,6 +43,7 @@ class Host:
         self.clocks = recording.join(name)
         self.stable = Stable()
         self.up = False
+        self.started = False
         self.rate = 1.0
         self.offset_ns = 0
         self.service_ns = 0
@@ -125,10 +126,10 @@ class Simulator:
 
     def start(self, host: Host, _: object = None) -> None:
         """First start, or restart after a crash: a new process that knows what was made stable and nothing else."""
-        again = bool(host.clocks.lamport)
+        again = host.started
         if again:
             host.process = host.make()
-        host.up = True
+        host.up = host.started = True
         host.busy_until = self.now
         self._perform(host, "restart" if again else "internal", host.process.on_start(host.stable), None)
 

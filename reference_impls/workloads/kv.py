@@ -17,7 +17,6 @@ from reference_impls.runtime.effects import (
     Done,
     Effect,
     Message,
-    Note,
     Operation,
     Send,
     SetTimer,
@@ -75,7 +74,7 @@ class KvClient:
 
     def on_start(self, stable: Stable) -> Sequence[Effect]:
         """Begins after a short pause."""
-        return [Note({}, "client.start"), self._pause()]
+        return [self._pause()]
 
     def on_timer(self, now_ns: int, name: str) -> Sequence[Effect]:
         """Time for the next operation, for another try, or to give up."""

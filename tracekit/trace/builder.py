@@ -68,9 +68,16 @@ class TraceBuilder:
         set_aside: SetAsides | None = None,
         complete: bool = True,
         inferred: tuple[str, ...] = (),
+        columns: Mapping[str, AnyColumn] | None = None,
     ) -> Trace:
-        """The trace of all events added so far. Raises TracekitError like `assemble`."""
-        columns = {name: self._column(name, rows, values) for name, (rows, values) in self._columns.items()}
+        """The trace of all events added so far, and of whole columns gathered elsewhere, one value for each of them.
+
+        Raises TracekitError like `assemble`.
+        """
+        columns = {
+            **(columns or {}),
+            **{name: self._column(name, rows, values) for name, (rows, values) in self._columns.items()},
+        }
         if not self.count:
             columns = {"process": _no_text(), "kind": _no_text()}
         return assemble(
