@@ -17,7 +17,7 @@ from tracekit.report.html.charts import events_over_time, faults, raft_terms
 from tracekit.report.html.data import BEGINNING, counts, headline, report_data
 from tracekit.report.html.events import EventTable, Surroundings, Times, beginning, carried, plain
 from tracekit.report.html.page import inert
-from tracekit.results import CheckResult, Result
+from tracekit.results import CheckResult, Result, Violation
 from tracekit.trace.builder import TraceBuilder
 from tracekit.trace.schema import Kind
 
@@ -287,7 +287,34 @@ def test_a_full_table_refuses_and_does_not_forget() -> None:
     table = EventTable(execution)
     table.limit = 3
     assert table.add([0, 1, 2, 3, 1]) == [0, 1, 2, 1]
-    assert table.room == 0
+    assert table.add([5], always=True) == [3]
+    assert table.room < 0
+
+
+def test_many_processes_cost_no_more_than_few() -> None:
+    builder = TraceBuilder()
+    for k in range(3000):
+        builder.add({"process": f"p{k}", "kind": "send", "message": k})
+        builder.add({"process": f"p{(k + 1) % 3000}", "kind": "receive", "message": k})
+    execution = Execution(builder.build())
+    check = CheckResult(
+        check="a.b", required=True, violations_total=1, violations=(Violation("x", "s", execution.witness([10, 3001])),)
+    )
+    data = report_data(result_of(execution, check), execution)
+    assert len(inert(data)) < 3_000_000
+    carried_lanes = {e["p"] for e in data["events"]}
+    assert carried_lanes == set(range(len(carried_lanes)))
+    assert all(len(e["clock"]) == len(carried_lanes) for e in data["events"])
+
+
+def test_several_runs_share_the_page() -> None:
+    result, execution = figure8()
+    data = report_data(result, execution, 0.001)
+    assert len(data["events"]) < len(execution.trace)
+    assert data["run"]["whole"] is False
+    for violation in result.checks[0].violations:
+        for event in violation.events:
+            assert any(e["id"] == event.event for e in data["events"])
 
 
 def test_an_event_that_the_recording_does_not_hold_is_kept_as_text() -> None:
@@ -301,3 +328,40 @@ def test_an_event_that_the_recording_does_not_hold_is_kept_as_text() -> None:
     assert witness[0] == {"event": "elsewhere:7", "text": "happened elsewhere", "source": "other.log:7", "number": None}
     assert data["events"][witness[1]["number"]]["id"] == violation.events[0].event
     assert data["checks"][0]["violations_total"] == 9
+
+
+def test_arrows_may_come_from_recorded_vectors() -> None:
+    builder = TraceBuilder(["a", "b"])
+    builder.add({"process": "a", "kind": "internal", "vclock": [1, 0]})
+    builder.add({"process": "b", "kind": "internal", "vclock": [0, 1]})
+    builder.add({"process": "b", "kind": "internal", "vclock": [1, 2]})
+    execution = Execution(builder.build())
+    data = report_data(result_of(execution), execution)
+    assert "vector" in data["order"]
+    events = {e["id"]: e for e in data["events"]}
+    assert [name for _, name in events["b:1"]["senders"]] == ["a:0"]
+    assert "senders" not in events["b:0"]
+    assert events["a:0"]["reaches"] is True
+
+
+def test_a_cycle_of_messages_is_told_and_breaks_nothing() -> None:
+    builder = TraceBuilder(["a", "b"])
+    for process, received, sent in (("a", 2, 1), ("b", 1, 2)):
+        builder.add({"process": process, "kind": "receive", "message": received})
+        builder.add({"process": process, "kind": "send", "message": sent})
+    execution = Execution(builder.build())
+    data = report_data(result_of(execution), execution)
+    assert [e["id"] for e in data["events"] if e.get("unordered")] == ["a:0", "a:1", "b:0", "b:1"]
+
+
+def test_lost_and_unsent_messages_are_marked() -> None:
+    builder = TraceBuilder(["a", "b"])
+    builder.add({"process": "a", "kind": "send", "message": 1})
+    builder.add({"process": "a", "kind": "send", "message": 2})
+    builder.add({"process": "b", "kind": "receive", "message": 2})
+    builder.add({"process": "b", "kind": "receive", "message": 3})
+    execution = Execution(builder.build())
+    events = report_data(result_of(execution), execution)["events"]
+    assert [bool(e.get("lost")) for e in events] == [True, False, False, False]
+    assert [bool(e.get("orphan")) for e in events] == [False, False, False, True]
+    assert [bool(e.get("reaches")) for e in events] == [False, True, False, False]

@@ -20,22 +20,23 @@ BEGINNING = 400
 LONGEST_CERTIFICATE = 20_000
 
 
-def report_data(result: Result, execution: Execution) -> dict[str, Any]:
+def report_data(result: Result, execution: Execution, share: float = 1.0) -> dict[str, Any]:
     """Everything that the page of one analysis shows.
 
     Parameters
     ----------
     result: what the analysis found.
     execution: the run that it is about.
+    share: the part of the page's bounds that this run may take, where a page shows several.
 
     O(n) by columns, and a bounded number of events (`EventTable`), each once: witnesses first, then the whole trace or
     its beginning, then surroundings of violations, in the order of the result.
     """
     trace = execution.trace
     times = Times(execution)
-    table = EventTable(execution)
+    table = EventTable(execution, share)
     pages = checks()
-    shown = [_check(c, execution, table, pages.get(c.check)) for c in result.checks]
+    shown = [_check(c, table, pages.get(c.check)) for c in result.checks]
     run = _run_view(execution, table, times)
     _add_surroundings(shown, execution, table, whole=run["whole"])
     return {
@@ -54,10 +55,10 @@ def report_data(result: Result, execution: Execution) -> dict[str, Any]:
         "broken_assumptions": list(result.broken_assumptions),
         "checks": shown,
         "lanes": [
-            {"name": name, "events": len(execution.program_order.of_process(p))}
-            for p, name in enumerate(trace.processes)
+            {"name": trace.processes[p], "events": len(execution.program_order.of_process(p))} for p in table.lanes()
         ],
         "time": times.to_json(),
+        "order": execution.happens_before.words,
         "run": run,
         "events": table.records(times),
         "charts": {
@@ -83,8 +84,9 @@ def headline(result: Result) -> str:
         return f"{unknown[0].check} is undecided{more}"
     if not required:
         return "no required check examined anything, so nothing was decided"
-    noun = "the one required check holds" if len(required) == 1 else f"all {len(required)} required checks hold"
-    return f"{noun}: this recording contains no violation of them"
+    if len(required) == 1:
+        return "the one required check holds: this recording contains no violation of it"
+    return f"all {len(required)} required checks hold: this recording contains no violation of them"
 
 
 def counts(result: Result) -> dict[str, int]:
@@ -93,7 +95,7 @@ def counts(result: Result) -> dict[str, int]:
     return {str(v): verdicts.count(v) for v in Verdict}
 
 
-def _check(found: CheckResult, execution: Execution, table: EventTable, check: Check | None) -> dict[str, Any]:
+def _check(found: CheckResult, table: EventTable, check: Check | None) -> dict[str, Any]:
     certificate = found.certificate
     if certificate is not None:
         text = json.dumps(certificate, default=str, ensure_ascii=False, indent=1)
@@ -106,7 +108,7 @@ def _check(found: CheckResult, execution: Execution, table: EventTable, check: C
         "summary": check.summary if check else "",
         "reference": check.reference if check else "",
         "page": dict(check.page) if check else {},
-        "violations": [_violation(v, execution, table) for v in found.violations],
+        "violations": [_violation(v, table) for v in found.violations],
     }
 
 
@@ -114,13 +116,11 @@ def _plain_dict(values: Mapping[str, Any]) -> dict[str, Any]:
     return {key: plain(value) for key, value in values.items()}
 
 
-def _violation(violation: Violation, execution: Execution, table: EventTable) -> dict[str, Any]:
-    find = execution.trace.find
-    rows = {e.event: find(e.event) for e in violation.events}
+def _violation(violation: Violation, table: EventTable) -> dict[str, Any]:
     witness = []
     for event in violation.events:
-        row = rows[event.event]
-        number = table.add([row]) if row is not None else []
+        row = table.find(event.event)
+        number = table.add([row], always=True) if row is not None else []
         witness.append(
             {
                 "event": event.event,
@@ -143,8 +143,9 @@ def _violation(violation: Violation, execution: Execution, table: EventTable) ->
 def _run_view(execution: Execution, table: EventTable, times: Times) -> dict[str, Any]:
     """The run itself: whole where it is small, else its beginning, and which part that is."""
     n = len(execution.trace)
-    rows = beginning(execution, times, WHOLE if n <= WHOLE else BEGINNING)
-    numbers = table.add(rows.tolist())
+    whole = n <= min(WHOLE, table.room)
+    rows = beginning(execution, times, n if whole else min(BEGINNING, max(50, table.room // 2)))
+    numbers = table.add(rows.tolist(), always=True)
     return {"events": numbers, "of": n, "whole": len(numbers) == n, "by": times.label}
 
 

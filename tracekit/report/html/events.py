@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -27,11 +28,17 @@ Rows = NDArray[np.int64]
 
 
 class EventTable:
-    """Events by row, numbered as they come in. Raises nothing: what does not fit is refused and the caller says so."""
+    """Events by row, numbered as they come in. What does not fit is refused, and the caller says so.
 
-    def __init__(self, execution: Execution) -> None:
+    Parameters
+    ----------
+    share: the part of the page's bounds that this run may take.
+    """
+
+    def __init__(self, execution: Execution, share: float = 1.0) -> None:
         self.execution = execution
-        self.limit = min(MOST_EVENTS, max(500, MOST_CLOCK_ENTRIES // max(1, len(execution.trace.processes))))
+        bound = min(MOST_EVENTS, max(500, MOST_CLOCK_ENTRIES // max(1, len(execution.trace.processes))))
+        self.limit = max(100, int(bound * share))
         self.numbers: dict[int, int] = {}
 
     @property
@@ -39,34 +46,64 @@ class EventTable:
         """How many further events fit."""
         return self.limit - len(self.numbers)
 
-    def add(self, rows: Iterable[int]) -> list[int]:
-        """The numbers of events, those left out that did not fit."""
+    def add(self, rows: Iterable[int], always: bool = False) -> list[int]:
+        """The numbers of events, those left out that did not fit; `always` takes them whatever the bound."""
         found = []
         for row in rows:
             row = int(row)
-            if row not in self.numbers and self.room > 0:
+            if row not in self.numbers and (always or self.room > 0):
                 self.numbers[row] = len(self.numbers)
             if row in self.numbers:
                 found.append(self.numbers[row])
         return found
 
+    def find(self, event: str) -> int | None:
+        """The row of an event by its public name, in O(log n); by its source's place, in O(n). None: there is none."""
+        trace = self.execution.trace
+        process, _, seq = event.rpartition(":")
+        code = trace.process_code(process)
+        if code >= 0 and seq.isdecimal() and len(seq) <= 18:
+            rows = self.execution.program_order.of_process(code)
+            at = bisect_left(rows, int(seq), key=lambda row: trace.seq[row])
+            if at < len(rows) and trace.seq[rows[at]] == int(seq):
+                return int(rows[at])
+        return trace.find(event)
+
+    def lanes(self) -> list[int]:
+        """Codes of all processes: first those with events in the table, in the order of the trace, then the others."""
+        trace = self.execution.trace
+        used = {int(trace.process[row]) for row in self.numbers}
+        return sorted(range(len(trace.processes)), key=lambda p: (p not in used, p))
+
     def records(self, times: Times) -> list[dict[str, Any]]:
-        """Every event as the page needs it, in the order of their numbers."""
+        """Every event as the page needs it, in the order of their numbers.
+
+        ``p`` is the place of its process in `lanes`; ``clock`` has an entry for each process with events in the table.
+        """
         rows = np.fromiter(self.numbers, np.int64, len(self.numbers))
         execution, trace = self.execution, self.execution.trace
         order = execution.happens_before
-        clocks = order.frontiers(rows) if len(rows) else np.zeros((0, len(trace.processes)), np.int64)
-        lost = set(np.intersect1d(rows, execution.messages.undelivered).tolist())
-        unordered = set(np.intersect1d(rows, order.unordered).tolist())
+        lanes = self.lanes()
+        lane_of = {code: place for place, code in enumerate(lanes)}
+        used = lanes[: len(np.unique(trace.process[rows]))]
+        clocks = order.frontiers(rows)[:, used]
+        senders = self._senders(rows)
+        marks = {
+            "lost": execution.messages.undelivered,
+            "orphan": execution.messages.orphans,
+            "ambiguous": execution.messages.ambiguous,
+            "reaches": order.edges().sources,
+            "unordered": order.unordered,
+        }
+        marked = {mark: np.isin(rows, having) for mark, having in marks.items()}
         term, role = carried(execution, "raft.term"), carried(execution, "raft.role")
         out = []
         for number, row in enumerate(rows.tolist()):
             fields = trace.fields(row)
             kind = Kind(trace.kind[row])
-            sender = int(execution.messages.send_of[row])
             record: dict[str, Any] = {
                 "id": trace.event(row),
-                "p": int(trace.process[row]),
+                "p": lane_of[int(trace.process[row])],
                 "i": int(execution.program_order.index[row]),
                 "kind": kind.label,
                 "text": shorten(describe(fields, kind.label)),
@@ -75,16 +112,20 @@ class EventTable:
                 "clock": None if kind is Kind.FAULT else clocks[number].tolist(),
                 "fields": [[name, plain(value)] for name, value in fields.items()],
             }
-            if sender >= 0:
-                record["send"] = self.numbers.get(sender, -1)
-                record["sent_by"] = trace.event(sender)
-            if row in lost:
-                record["lost"] = True
-            if row in unordered:
-                record["unordered"] = True
+            if row in senders:
+                record["senders"] = [[self.numbers.get(s, -1), trace.event(s)] for s in senders[row]]
+            record |= {mark: True for mark, having in marked.items() if having[number]}
             state = {"term": term(row), "role": role(row)}
             out.append(record | {key: value for key, value in state.items() if value is not None})
         return out
+
+    def _senders(self, rows: Rows) -> dict[int, list[int]]:
+        """Receiving rows among the ones given, each with the rows of what it received."""
+        edges = self.execution.happens_before.edges()
+        found: dict[int, list[int]] = {}
+        for k in np.flatnonzero(np.isin(edges.targets, rows)).tolist():
+            found.setdefault(int(edges.targets[k]), []).append(int(edges.sources[k]))
+        return found
 
 
 class Times:
@@ -141,11 +182,9 @@ class Surroundings:
         self.trace = execution.trace
         self.program = execution.program_order
         self.order = execution.happens_before
-        self.send_of = execution.messages.send_of
-        receives = np.flatnonzero(self.send_of >= 0)
-        by_send = np.argsort(self.send_of[receives], kind="stable")
-        self.receives = receives[by_send]
-        self.sends = self.send_of[self.receives]
+        edges = self.order.edges()
+        self.forward = _Adjacency(edges.sources, edges.targets)
+        self.backward = _Adjacency(edges.targets, edges.sources)
 
     def past(self, row: int, limit: int) -> list[int]:
         """Rows before an event, those fewest steps away first. O(limit)."""
@@ -190,12 +229,24 @@ class Surroundings:
         return [int(self.program.rows[place])] if inside else []
 
     def _before(self, row: int) -> list[int]:
-        return ([int(self.send_of[row])] if self.send_of[row] >= 0 else []) + self._step(row, -1)
+        return self.backward.of(row) + self._step(row, -1)
 
     def _after(self, row: int) -> list[int]:
-        first, last = np.searchsorted(self.sends, [row, row + 1])
-        receives: list[int] = self.receives[first:last].tolist()
-        return receives + self._step(row, 1)
+        return self.forward.of(row) + self._step(row, 1)
+
+
+class _Adjacency:
+    """Ends of edges by their start."""
+
+    def __init__(self, starts: Rows, ends: Rows) -> None:
+        order = np.argsort(starts, kind="stable")
+        self.starts, self.ends = starts[order], ends[order]
+
+    def of(self, row: int) -> list[int]:
+        """Ends of the edges that start at a row. O(log n)."""
+        first, last = np.searchsorted(self.starts, [row, row + 1])
+        found: list[int] = self.ends[first:last].tolist()
+        return found
 
 
 def beginning(execution: Execution, times: Times, count: int) -> Rows:

@@ -57,7 +57,7 @@ def render_report(runs: Runs, /) -> str: ...
 def render_report(*arguments: Any) -> str:
     """The page as text: of one analysis, or of several between which it switches."""
     runs: Runs = arguments[0] if len(arguments) == 1 else [arguments]
-    return render([report_data(r, e) for r, e in runs])
+    return render([report_data(r, e, 1 / len(runs)) for r, e in runs])
 
 
 def render(runs: Sequence[dict[str, Any]]) -> str:

@@ -192,7 +192,14 @@ class App {
       draw();
     }, { rootMargin: "300px" });
     seen.observe(strip);
-    window.onbeforeprint = () => draw();
+    window.onbeforeprint = () => { // paper is light
+      document.documentElement.dataset.theme = "light";
+      draw();
+    };
+    window.onafterprint = () => {
+      document.documentElement.dataset.theme = this.theme;
+      draw();
+    };
   }
 
   key(key) {

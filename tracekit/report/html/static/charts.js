@@ -29,8 +29,17 @@ function inertText(text, longest = 40) {
   return shortened(text, longest).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 }
 
+// A colour of the style sheet as it is in the present theme.
 function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const probe = document.getElementById("status");
+  probe.style.color = `var(${name})`;
+  const found = getComputedStyle(probe).color;
+  probe.style.color = "";
+  return found;
+}
+
+function font() {
+  return getComputedStyle(document.body).fontFamily;
 }
 
 function timeScale(run) {
@@ -42,8 +51,8 @@ function baseLayout(run, height) {
   const scale = timeScale(run);
   return {
     height, autosize: true, margin: { l: 52, r: 14, t: 6, b: 26 }, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    font: { family: colour("--sans"), size: 11, color: colour("--muted") }, showlegend: false, hovermode: "closest", dragmode: "zoom",
-    hoverlabel: { font: { family: colour("--sans"), size: 12 }, bgcolor: colour("--panel"), bordercolor: colour("--line-strong") },
+    font: { family: font(), size: 11, color: colour("--muted") }, showlegend: false, hovermode: "closest", dragmode: "zoom",
+    hoverlabel: { font: { family: font(), size: 12 }, bgcolor: colour("--panel"), bordercolor: colour("--line-strong") },
     xaxis: { gridcolor: colour("--line"), zeroline: false, ticksuffix: scale.suffix, range: [0, Math.max(run.time.end, 1) * scale.factor], fixedrange: false },
     yaxis: { gridcolor: colour("--line"), zeroline: false, fixedrange: true },
   };

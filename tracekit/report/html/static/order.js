@@ -12,7 +12,8 @@ function relation(event, other) {
   if (event === other) return "self";
   if (!event.clock || !other.clock) return "outside";
   if (precedes(other, event)) return "past";
-  return precedes(event, other) ? "future" : "concurrent";
+  if (precedes(event, other)) return "future";
+  return event.unordered || other.unordered ? "outside" : "concurrent"; // outside: not known
 }
 
 // A linear extension: the sum of a vector timestamp grows along happens-before.

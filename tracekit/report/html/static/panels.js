@@ -71,7 +71,7 @@ class Viewer {
     this.head.replaceChildren(
       el("span", { class: "group", role: "group", "aria-label": "Horizontal axis" }, el("span", { class: "muted" }, "axis"),
         toggle("causal", "causal", "by happens-before (c)"), toggle("time", "time", `by ${this.run.time.label} (t)`)),
-      el("span", { class: "muted says" }, diagram.axis === "time" ? `by ${this.run.time.label}` : "an event stands right of all that it depends on"),
+      el("span", { class: "muted says" }, diagram.axis === "time" ? `by ${this.run.time.label}` : `an event stands right of all that it depends on · ${this.run.order}`),
       el("span", { class: "group", role: "group", "aria-label": "Zoom" },
         tool("out", "−", () => this.setZoom(diagram.zoom / 1.5), { "aria-label": "Narrower" }),
         tool("in", "+", () => this.setZoom(diagram.zoom * 1.5), { "aria-label": "Wider" })));
@@ -112,10 +112,10 @@ class Viewer {
       ? `${plural(this.diagram.undrawn, "event")} without a recorded time: not drawn on this axis`
       : `${plural(this.diagram.undrawn, "fault event")} outside of causal order: see the axis “time”`));
     if (this.diagram.selected) {
-      const { past, future, concurrent } = this.diagram.relations();
-      parts.push(el("span", { class: "relations" }, traced(this.diagram.selected.id), `: of the events shown, `, el("b", { class: "past" }, `◀ ${past} before`), ", ", el("b", { class: "future" }, `${future} after ▶`), `, ${concurrent} concurrent`));
+      const { past, future, concurrent, outside } = this.diagram.relations();
+      parts.push(el("span", { class: "relations" }, traced(this.diagram.selected.id), `: of the events shown, `, el("b", { class: "past" }, `◀ ${past} before`), ", ", el("b", { class: "future" }, `${future} after ▶`), `, ${concurrent} concurrent${outside ? `, ${outside} of unknown order` : ""}`));
     }
-    if ([...this.shown].some((e) => e.unordered)) parts.push(el("span", {}, "Some receives wait for each other in a cycle, which no execution has: what precedes them at other processes is not known."));
+    if ([...this.shown].some((e) => e.unordered)) parts.push(el("span", {}, "Of some of these events it is not known what precedes them at other processes: the recording contradicts itself there, or is silent."));
     this.note.replaceChildren(...parts);
   }
 
@@ -139,7 +139,7 @@ class Viewer {
   }
 
   setZoom(zoom) {
-    this.diagram.zoom = Math.min(40, Math.max(0.4, zoom));
+    this.diagram.zoom = Math.min(40, Math.max(0.05, zoom));
     this.redraw();
     if (this.broken) this.diagram.reveal(this.broken);
   }
@@ -166,7 +166,9 @@ function eventRecord(run, event) {
     el("dl", { class: "fields" },
       el("dt", {}, "place"), el("dd", {}, `event ${number(event.i)} of ${number(lane.events)} at `, traced(lane.name)),
       event.t !== null && [el("dt", {}, "time"), el("dd", {}, timeText(event.t, run.time.unit), " from the start")],
-      event.sent_by && [el("dt", {}, "sent at"), el("dd", {}, traced(event.sent_by))],
+      event.senders && [el("dt", {}, "sent at"), el("dd", {}, event.senders.map(([, name], k) => [k ? ", " : "", traced(name)]))],
+      event.orphan && [el("dt", {}, "sent at"), el("dd", {}, "nowhere in this recording")],
+      event.ambiguous && [el("dt", {}, "sent at"), el("dd", {}, "several processes: the id is not unique")],
       event.lost && [el("dt", {}, "received"), el("dd", {}, "nowhere in this recording")],
       rows.map(([name, value]) => [el("dt", {}, traced(name)), el("dd", {}, traced(value))])));
 }

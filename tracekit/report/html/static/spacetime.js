@@ -96,7 +96,7 @@ class SpaceTime {
       const times = drawn.map((e) => e.t);
       this.first = times.reduce((a, b) => Math.min(a, b), Infinity);
       const span = Math.max(1, times.reduce((a, b) => Math.max(a, b), -Infinity) - this.first);
-      const plot = room * this.zoom;
+      const plot = Math.max(room, (drawn.length / this.lanes.length) * 14) * this.zoom;
       this.scale = plot / span;
       this.x = new Map(drawn.map((e) => [e, PAD + (e.t - this.first) * this.scale]));
       this.width = plot + 2 * PAD;
@@ -163,21 +163,24 @@ class SpaceTime {
     const received = new Set();
     const tied = new Set(this.ties.flatMap((t) => [t.from, t.to]));
     for (const event of this.drawn) {
-      if (event.kind !== "receive") continue;
-      const sender = event.send >= 0 ? this.run.events[event.send] : null;
-      if (sender && this.x.has(sender)) {
+      const [x, y] = this.point(event);
+      for (const [number, name] of event.senders || []) {
+        const sender = number >= 0 ? this.run.events[number] : null;
+        if (!sender || !this.x.has(sender)) {
+          if (!tied.has(event)) group.append(this.stub([x - 16, y - 13], [x, y], "stub", `sent at ${name}, not shown`));
+          continue;
+        }
         received.add(sender);
         const arrow = this.arrow(this.point(sender), this.point(event), this.drawn.length <= LABELLED ? messageOf(event) : null);
         this.arrows.push({ from: sender, to: event, node: arrow, message: true });
         group.append(arrow);
-      } else if (!tied.has(event)) {
-        const [x, y] = this.point(event);
-        const why = event.sent_by ? `sent at ${event.sent_by}, not shown` : "nobody is recorded to have sent this";
-        group.append(this.stub([x - 16, y - 13], [x, y], `stub${event.sent_by ? "" : " orphan"}`, why));
+      }
+      if (event.orphan || event.ambiguous) {
+        group.append(this.stub([x - 16, y - 13], [x, y], "stub orphan", event.orphan ? "nobody is recorded to have sent this" : "several processes sent this id"));
       }
     }
     for (const event of this.drawn) {
-      if (event.kind !== "send" || received.has(event) || (tied.has(event) && !event.lost)) continue;
+      if (received.has(event) || !(event.lost || (event.reaches && !tied.has(event)))) continue;
       const [x, y] = this.point(event);
       const stub = this.stub([x, y], [x + 16, y + 13], event.lost ? "stub lost" : "stub",
         event.lost ? "received nowhere in this recording" : "received at an event that is not shown");
@@ -244,8 +247,9 @@ class SpaceTime {
         "aria-label": `${event.id}: ${event.text}${broken ? ", rule broken here" : inWitness ? ", in the witness" : ""}` },
         svg("rect", { class: "target", x: -10, y: -14, width: 20, height: 28 }),
         svg("path", { d: shape.path, class: "shape" }));
-      if (inWitness || this.free(x - 8, y - 21, 16, 11)) {
-        node.append(svg("text", { class: "seq", x: 0, y: -12, "text-anchor": "middle" }, event.id.slice(event.id.lastIndexOf(":") + 1)));
+      const seq = event.id.slice(event.id.lastIndexOf(":") + 1);
+      if (inWitness || this.free(x - 3 * seq.length, y - 21, 6 * seq.length, 11)) {
+        node.append(svg("text", { class: "seq", x: 0, y: -12, "text-anchor": "middle" }, seq));
       }
       if (broken) {
         const end = x > this.width - 70;
@@ -333,7 +337,7 @@ class SpaceTime {
 
   // How many of the shown events stand in which relation to the selected one.
   relations() {
-    const found = { past: 0, future: 0, concurrent: 0 };
+    const found = { past: 0, future: 0, concurrent: 0, outside: 0 };
     if (this.selected) for (const event of this.marks.keys()) found[relation(this.selected, event)] += 1;
     return found;
   }
