@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tracekit.checks.raft.history import RaftHistory
+from tracekit.checks.raft.history import TYPES, RaftHistory
 from tracekit.execution import Execution
 from tracekit.results import Edge, Violation
+from tracekit.trace.assemble import describe
 
 SHOWN = 20
 """How many violations of a check are told one by one; all are counted."""
@@ -70,8 +71,16 @@ def _reason(execution: Execution, first: int, second: int) -> str | None:
 
 
 def not_recorded(history: RaftHistory, *names: str) -> tuple[str, ...]:
-    """One reason for each field that no event has."""
-    return tuple(f"{name} is not recorded" for name in names if not history.recorded(name))
+    """One reason for each field that no event has, or that has another type than the vocabulary gives it."""
+    columns = history.execution.trace.columns
+    reasons = []
+    for name in names:
+        if not history.recorded(name):
+            column = columns.get(name)
+            wrong = column is not None and bool(column.present.any())
+            other = f" as {TYPES[name]}, but as {describe(column)}" if wrong and column is not None else ""
+            reasons.append(f"{name} is not recorded{other}")
+    return tuple(reasons)
 
 
 def listed(names: Sequence[str]) -> str:

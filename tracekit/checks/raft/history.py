@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.execution import Execution
+from tracekit.trace.assemble import fits
 from tracekit.trace.columns import Column
 from tracekit.trace.schema import Kind
+from tracekit.vocabulary.raft import FIELDS
 
 Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
+TYPES = {field.name: field.type for field in FIELDS}
 UNKNOWN = -1
 NOBODY = -2
 """A vote that the process certainly has not given."""
@@ -89,9 +92,9 @@ class RaftHistory:
     members: Int64
 
     def recorded(self, name: str) -> bool:
-        """Whether any row has a value in the column."""
+        """Whether any row has a value in the column, of the type that the vocabulary gives it."""
         column = self.execution.trace.columns.get(name)
-        return column is not None and bool(column.present.any())
+        return column is not None and bool(column.present.any()) and fits(column, TYPES[name])
 
     def before(self, values: NDArray[Any]) -> NDArray[Any]:
         """The state before each event: that after the event before it at the same process; -1 at the first."""

@@ -84,13 +84,15 @@ class RaftLogs:
 
     @cached_property
     def lag(self) -> bool:
-        """Whether the recorded logs lag behind the commit indexes: somewhere a process knows an entry to be committed
-        that its log does not have yet, which no state of Raft shows.
+        """Whether the recorded logs lag behind the commit indexes: somewhere a commit index rises to an entry that its
+        process's log does not have yet, which no state of Raft shows.
 
         So record programs that note a log change only when it reaches the disk. An entry at or below the commit
         index may then still be an old one that the next change replaces; it counts only after that change.
         """
-        return bool(((self.log >= 0) & (self.history.commit > self._of_log(DEPTH))).any())
+        history = self.history
+        rises = (history.commit > history.before(history.commit)) & ~history.restart
+        return bool((rises & (self.log >= 0) & (history.commit > self._of_log(DEPTH))).any())
 
     @cached_property
     def committed(self) -> tuple[Int64, Int64, Int64]:

@@ -110,8 +110,9 @@ def _committed(execution: Execution) -> CheckResult:
     history, logs = execution.derive(raft_history), execution.derive(raft_logs)
     places, nodes, floors = logs.committed
     if not len(places):
-        missing = not_recorded(history, "raft.apply_index", "raft.commit", "raft.log_from")
-        return CheckResult(reasons=missing, applicable=len(missing) > 1)
+        missing = not_recorded(history, "raft.commit", "raft.log_from")
+        missing = not_recorded(history, "raft.apply_index") + missing if missing else ()
+        return CheckResult(reasons=missing, applicable=False)
     order = np.argsort(history.rows[places], kind="stable")
     places, nodes, floors = places[order], nodes[order], floors[order]
     out = np.zeros((len(places), 2), np.int64)

@@ -1,0 +1,97 @@
+"""Every Raft check against its brute-force definition, on runs with and without mistakes."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+
+from tests.oracle import raft as oracle
+from tests.raft.machine import PROCESSES, STEPS, Step, play
+from tracekit.execution import Execution, Options
+from tracekit.kernels import engine
+from tracekit.registry import checks
+from tracekit.results import CheckResult, Verdict
+from tracekit.trace.trace import Trace
+
+RAFT = [name for name in checks() if name.startswith("raft.")]
+
+
+def results(trace: Trace) -> dict[str, CheckResult]:
+    execution = Execution(trace)
+    return {name: checks()[name].run(execution, Options()) for name in RAFT}
+
+
+def compare(trace: Trace) -> dict[str, CheckResult]:
+    found, run = results(trace), oracle.Run(trace)
+    definitions = dict(oracle.COUNTED)
+    if "raft.apply_index" not in trace:
+        del definitions["raft.state-machine-safety"]
+        violated = found["raft.state-machine-safety"].verdict is Verdict.VIOLATED
+        assert violated == oracle.committed_differ(run)
+    for name, definition in definitions.items():
+        broken = definition(run)
+        assert found[name].violations_total == len(broken), (name, broken)
+        assert broken or not found[name].reasons, (name, found[name].reasons)
+        told = found[name].violations
+        assert len(told) == min(len(broken), 20)
+    assert (found["raft.log-matching"].verdict is Verdict.VIOLATED) == oracle.log_matching(run)
+    return found
+
+
+@settings(max_examples=600, deadline=None)
+@given(STEPS, PROCESSES)
+def test_definitions_where_rules_are_broken(steps: list[Step], processes: int) -> None:
+    compare(play(steps, processes, mistakes=True, sparse=False))
+
+
+@settings(max_examples=200, deadline=None)
+@given(STEPS, PROCESSES)
+def test_definitions_where_rows_record_only_what_changed(steps: list[Step], processes: int) -> None:
+    compare(play(steps, processes, mistakes=True, sparse=True))
+
+
+@settings(max_examples=300, deadline=None)
+@given(STEPS, PROCESSES)
+def test_silent_where_no_rule_is_broken(steps: list[Step], processes: int) -> None:
+    for name, result in compare(play(steps, processes, mistakes=False, sparse=False)).items():
+        assert result.verdict in (Verdict.HOLDS, Verdict.NOT_APPLICABLE), (name, result.reasons)
+
+
+@settings(max_examples=300, deadline=None)
+@given(STEPS, PROCESSES)
+def test_a_witness_is_in_causal_order(steps: list[Step], processes: int) -> None:
+    trace = play(steps, processes, mistakes=True, sparse=False)
+    execution = Execution(trace)
+    for result in results(trace).values():
+        for violation in result.violations:
+            rows = [trace.find(event.event) for event in violation.events]
+            assert all(row is not None for row in rows)
+            for i, later in enumerate(rows):
+                assert not any(execution.happens_before.precedes(later, earlier) for earlier in rows[:i])
+            for edge in violation.edges:
+                assert execution.happens_before.precedes(trace.find(edge.start), trace.find(edge.end))
+
+
+@settings(max_examples=40, deadline=None)
+@given(STEPS, PROCESSES)
+def test_compiled_kernels_say_the_same(steps: list[Step], processes: int) -> None:
+    trace = play(steps, processes, mistakes=True, sparse=False)
+    interpreted = results(trace)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine, "COMPILE_FROM", 0)
+        assert results(trace) == interpreted
+
+
+def test_the_machine_breaks_every_rule() -> None:
+    """The comparison means nothing for a property that the drawn runs never break."""
+    import random
+
+    broken: Counter[str] = Counter()
+    for seed in range(200):
+        draw = random.Random(seed)
+        steps = [tuple(draw.randrange(n) for n in (16, 4, 12, 8)) for _ in range(150)]
+        found = results(play(steps, 3 + seed % 2, mistakes=True, sparse=False))  # type: ignore[arg-type]
+        broken.update(name for name, result in found.items() if result.verdict is Verdict.VIOLATED)
+    assert set(broken) == set(RAFT), set(RAFT) - set(broken)
