@@ -203,7 +203,7 @@ class Simulator:
             if isinstance(effect, (Send, Reply)):
                 self._send(host, effect.to, effect.message)
             elif isinstance(effect, Note):
-                self._row(host, "internal", effect.name, effect.fields)
+                self._row(host, "internal", effect.name or None, effect.fields)
             elif isinstance(effect, Operation):
                 self._operation(host, effect)
             else:
