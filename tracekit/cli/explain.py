@@ -19,7 +19,7 @@ Examples:
 @click.argument("name")
 def command(name: str) -> None:
     """The page of a check, a format, a protocol or a model: meaning, an example that breaks it, cost, paper."""
-    from tracekit.history.models import models
+    from tracekit.history.models import MODELS
     from tracekit.protocols import protocols
     from tracekit.registry import checks, formats
 
@@ -34,10 +34,10 @@ def command(name: str) -> None:
             + _section("Example", entry.example)
             + f"\nnext: tracekit analyze FILE --from {name}"
         )
-    elif name in models():
-        click.echo(f"{name}: {models()[name].summary}\n\nnext: tracekit analyze FILE --model {name}")
+    elif name in MODELS:
+        click.echo(f"{name}: {MODELS[name].summary}\n\nnext: tracekit analyze FILE --model {name}")
     else:
-        raise _unknown(name, [*checks(), *protocols(), *formats(), *models()])
+        raise _unknown(name, [*checks(), *protocols(), *formats(), *MODELS])
 
 
 def _unknown(name: str, known: Iterable[str]) -> TracekitError:

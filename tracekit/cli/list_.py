@@ -63,9 +63,9 @@ def _protocols() -> list[dict[str, Any]]:
 
 
 def _models() -> list[dict[str, Any]]:
-    from tracekit.history.models import models
+    from tracekit.history.models import MODELS
 
-    return [{"name": m.name, "summary": m.summary} for m in models().values()]
+    return [{"name": m.name, "summary": m.summary} for m in MODELS.values()]
 
 
 _LISTS = {"checks": _checks, "formats": _formats, "protocols": _protocols, "models": _models}
