@@ -27,8 +27,9 @@ def delivery(execution: Execution, options: Options) -> CheckResult:
     """Every message received was sent, by whom and to whom the receive says, with the same contents.
 
     Meaning
-        What no channel may do, however bad: deliver a message that nobody sent, deliver it to a process that it was
-        not addressed to, or change what it says. Loss, delay, duplication and reordering are what channels do; they are
+        What no channel may do, however bad: deliver a message that nobody sent, deliver it before it was sent (a cycle
+        of messages, told by happens-before and not by clocks), deliver it to a process that it was not addressed to,
+        or change what it says. Loss, delay, duplication and reordering are what channels do; they are
         measured and shown. Where the run declares reliable channels, a message delivered twice is a violation as
         well, and a message never delivered is one if the run was left alone until nothing moved.
 
@@ -65,6 +66,7 @@ def delivery(execution: Execution, options: Options) -> CheckResult:
         reasons.append(f"{len(messages.orphans):,} receives have no send, but {excuse}")
     elif len(messages.orphans):
         found.orphans()
+    found.cycle()
     found.wrong_ends()
     found.other_contents()
     if len(messages.ambiguous):
@@ -139,6 +141,26 @@ class _Findings:
             return Violation("received-but-never-sent", sentence, self.execution.witness([row]), (), {"message": name})
 
         self._add(self.messages.orphans, put)
+
+    def cycle(self) -> None:
+        """Receives that wait for each other: in no execution does a message arrive before it was sent."""
+        order = self.execution.happens_before
+        rows = order.cycle
+        if not len(rows):
+            return
+        receives = [int(row) for row in rows if self.trace.kind[row] == Kind.RECEIVE][::-1]
+        sends = [int(self.messages.send_of[row]) for row in receives]
+        names = ", ".join(self.messages.name(row) for row in receives)
+        sentence = (
+            f"Messages {names} were each received before they were sent: their receives wait for each other. "
+            f"Ids, or the order within a process, were recorded wrongly; {len(order.unordered):,} events on the cycle "
+            "or after it have no order between processes."
+        )
+        pairs = list(zip(sends, receives, strict=True))
+        edges = [self.execution.edge(send, row, f"message {self.messages.name(row)}") for send, row in pairs]
+        witness = self.execution.witness([row for pair in pairs for row in pair])
+        self.total += 1
+        self.violations.append(Violation("received-before-sent", sentence, witness, tuple(edges), {"messages": names}))
 
     def wrong_ends(self) -> None:
         """A send's peer is its receiver, a receive's peer its sender."""
