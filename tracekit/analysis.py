@@ -143,10 +143,8 @@ def _rests_on(execution: Execution, results: Sequence[CheckResult]) -> tuple[str
     """What the verdicts suppose, each said once."""
     trace = execution.trace
     phrases = []
-    if len(execution.messages.receives):
-        phrases.append("order: message ids")
-    elif "vclock" in trace:
-        phrases.append("order: within processes only (no message ids)")
+    if len(execution.messages.receives) or "vclock" in trace:
+        phrases.append(execution.happens_before.words)
     if not trace.run.coverage:
         phrases.append("coverage: the recording is whole (assumed)")
     if not trace.complete:

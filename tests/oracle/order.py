@@ -63,3 +63,28 @@ def lamport(rows: list[Mapping[str, Any]], before: set[tuple[int, int]]) -> list
         return memo[j]
 
     return [0 if rows[j]["process"] == "nemesis" else clock(j) for j in range(len(rows))]
+
+
+def covers(rows: list[Mapping[str, Any]], before: set[tuple[int, int]]) -> set[tuple[int, int]]:
+    """Pairs of different processes with nothing between them: what transitive reduction leaves."""
+    return {
+        (i, j)
+        for i, j in before
+        if rows[i]["process"] != rows[j]["process"]
+        and not any((i, k) in before and (k, j) in before for k in range(len(rows)))
+    }
+
+
+def recorded_order(rows: list[Mapping[str, Any]], processes: tuple[str, ...]) -> set[tuple[int, int]]:
+    """Fidge's and Mattern's test on the vectors as they were recorded: e precedes f of another process exactly if f
+    knows e's own component; within a process, by program order."""
+    place = {name: c for c, name in enumerate(processes)}
+    return {
+        (i, j)
+        for i, j in product(range(len(rows)), repeat=2)
+        if _program(rows, i, j)
+        or (
+            rows[i]["process"] != rows[j]["process"]
+            and rows[j]["vclock"][place[rows[i]["process"]]] >= max(1, rows[i]["vclock"][place[rows[i]["process"]]])
+        )
+    }

@@ -3,6 +3,9 @@
 Never n x p clocks: one vector row per matched receive, and for each event the last receive at or before it at its
 process. An event e of process P, the idx(e)-th there, precedes f of another process where the row of f's last receive
 counts more than idx(e) events of P (Fidge 1988, Mattern 1989; direct dependency: Fowler & Zwaenepoel 1990).
+
+Where no event has a message id, but vectors were recorded, receives are the events that came to know of foreign ones
+(`recovered`); such a receive may have several senders.
 """
 
 from __future__ import annotations
@@ -16,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.kernels.engine import kernels
-from tracekit.order.matching import Messages
+from tracekit.order.matching import Messages, Origin
 from tracekit.order.program import ProgramOrder
+from tracekit.order.recovered import Recovered, last_of, recover
 from tracekit.trace.schema import Kind
 from tracekit.trace.trace import Trace
 
@@ -25,6 +29,26 @@ if TYPE_CHECKING:
     import networkx as nx
 
 Rows = NDArray[np.int64]
+CAUSAL = "causal (vector clock)"
+"""Reason of an edge that was recovered from vectors."""
+
+
+@dataclass(frozen=True, eq=False)
+class Edges:
+    """The edges between events of different processes that, with program order, generate happens-before.
+
+    Attributes
+    ----------
+    sources, targets: int64, shape (m,): rows of senders and of receives, in the order of `HappensBefore.receives`.
+    origin: int8, shape (m,): `Origin` of each.
+    """
+
+    sources: Rows
+    targets: Rows
+    origin: NDArray[np.int8]
+
+    def __len__(self) -> int:
+        return len(self.sources)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,13 +57,14 @@ class HappensBefore:
 
     Attributes
     ----------
-    receives: int64, shape (r,): rows of matched receives, process after process in program order.
+    receives: int64, shape (r,): rows of receives that have a sender, process after process in program order.
     starts: int64, shape (processes + 1,): where each process's receives begin in `receives`.
     last_receive: int32, shape (n,): index into `receives` of the last one at or before each event at its process;
         -1 where there is none.
     vectors: int32, shape (r, processes + 1): how many first events of each process are in the receive's past, itself
         included; in the last column its Lamport timestamp.
     ordered: int64, shape (processes,): first receive of each process that a cycle keeps from being ordered.
+    recovered: where the order was recovered from recorded vectors, what they said; else None.
 
     Fault events are outside: they precede nothing and nothing precedes them.
     """
@@ -52,19 +77,23 @@ class HappensBefore:
     last_receive: NDArray[np.int32]
     vectors: NDArray[np.int32]
     ordered: NDArray[np.int64]
+    recovered: Recovered | None = None
 
     @classmethod
     def of(cls, trace: Trace, program: ProgramOrder, messages: Messages) -> HappensBefore:
-        """O(n + r p) time, O(n + r p) memory for r receives and p processes."""
+        """O(n + r p) time, O(n + r p) memory for r receives and p processes; O(n p) time from recorded vectors.
+
+        Message ids win where any is recorded: then recorded vectors are judged (clock.vector) and not believed.
+        """
+        if trace.components and trace.lists("vclock") is not None and not messages.identified:
+            found = recover(trace, program)
+            return cls(
+                trace, program, messages, found.joins, found.starts, found.last_join, found.vectors, found.starts[1:],
+                found,
+            )  # fmt: skip
         processes = len(trace.processes)
-        in_order = messages.send_of[program.rows] >= 0
-        receives = program.rows[in_order]
-        starts = np.zeros(processes + 1, np.int64)
-        np.cumsum(np.bincount(trace.process[receives], minlength=processes), out=starts[1:])
-        last_receive = np.empty(len(trace), np.int32)
-        so_far = np.cumsum(in_order, dtype=np.int32) - np.int32(1)
-        so_far[so_far < starts[trace.process[program.rows]]] = -1
-        last_receive[program.rows] = so_far
+        receives = program.rows[messages.send_of[program.rows] >= 0]
+        starts, last_receive = last_of(receives, trace, program)
         vectors = np.zeros((len(receives), processes + 1), np.int32)
         ordered = np.zeros(processes, np.int64)
         kernels("order", work=len(receives) * processes).vector_rows(
@@ -74,9 +103,49 @@ class HappensBefore:
 
     @cached_property
     def unordered(self) -> Rows:
-        """Rows of events on a cycle or after one: what precedes them at other processes is not known."""
-        late = self.last_receive >= self.ordered[self.trace.process]
-        return np.flatnonzero(late)
+        """Rows of events of which it is not known what precedes them at other processes.
+
+        They are on a cycle of messages or after one; or, where the order is recovered from vectors, they have none or
+        one that contradicts others. What `precedes` tells of them is true, but may not be all.
+        """
+        return np.flatnonzero(self._unordered)
+
+    @cached_property
+    def _unordered(self) -> NDArray[np.bool_]:
+        found: NDArray[np.bool_] = self.last_receive >= self.ordered[self.trace.process]
+        if self.recovered is not None:
+            found[self.recovered.impossible] = True
+            found[self.recovered.silent] = True
+        return found
+
+    @cached_property
+    def words(self) -> str:
+        """What the order rests on: ``order: message ids``, ``order: vector clocks (541 causal edges, ...)``."""
+        if self.recovered is not None:
+            return f"order: {self.recovered.words}"
+        if not len(self.receives):
+            return "order: within processes only (no message has both its send and a receive)"
+        if self.messages.identified:
+            return "order: message ids"
+        return "order: k-th send and k-th receive of each channel (declared FIFO and reliable)"
+
+    @cached_property
+    def _sources(self) -> tuple[Rows, Rows]:
+        """Senders' rows, receive after receive, and where each receive's begin: shape (receives + 1,)."""
+        if self.recovered is not None:
+            return self.recovered.sources, self.recovered.source_starts
+        return self.messages.send_of[self.receives], np.arange(len(self.receives) + 1)
+
+    def edges(self) -> Edges:
+        """Every edge from a sender to a receive, with where it comes from. O(edges)."""
+        sources, starts = self._sources
+        targets = np.repeat(self.receives, np.diff(starts))
+        return Edges(sources, targets, np.full(len(sources), self.origin, np.int8))
+
+    @property
+    def origin(self) -> Origin:
+        """Where the edges come from; one trace has edges of one origin."""
+        return self.messages.origin if self.recovered is None else Origin.CAUSAL
 
     def precedes(self, first: Any, second: Any) -> NDArray[np.bool_]:
         """Whether `first` strictly happens before `second`, element by element. O(1) a pair."""
@@ -91,12 +160,19 @@ class HappensBefore:
             across = known
         before: NDArray[np.bool_] = np.where(same, index[first] < index[second], across)
         faults = (self.trace.kind[first] == Kind.FAULT) | (self.trace.kind[second] == Kind.FAULT)
-        return before & ~faults
+        before &= ~faults
+        return before
 
     def concurrent(self, first: Any, second: Any) -> NDArray[np.bool_]:
-        """Whether neither precedes the other and they are not the same event, element by element."""
-        different = np.asarray(first) != np.asarray(second)
-        return different & ~self.precedes(first, second) & ~self.precedes(second, first)
+        """Whether neither precedes the other and they are not the same event, element by element.
+
+        False where it is not known: between processes, where one of the two is `unordered`. Faults are outside.
+        """
+        first, second = np.asarray(first), np.asarray(second)
+        fault = self.trace.kind == Kind.FAULT
+        unknown = (self._unordered[first] | self._unordered[second]) & ~(fault[first] | fault[second])
+        apart: NDArray[np.bool_] = (first != second) & ~unknown
+        return apart & ~self.precedes(first, second) & ~self.precedes(second, first)
 
     def frontiers(self, rows: Any) -> NDArray[np.int64]:
         """int64, shape (k, processes): how many first events of each process are in each row's past, itself included.
@@ -150,7 +226,9 @@ class HappensBefore:
     def _sorted(self, parts: list[Rows]) -> Rows:
         rows = np.concatenate(parts) if parts else np.empty(0, np.int64)
         rows = rows[self.trace.kind[rows] != Kind.FAULT]
-        return rows[np.lexsort((self.trace.process[rows], self.lamport(rows)))]
+        order: Rows = np.lexsort((self.trace.process[rows], self.lamport(rows)))
+        sorted_rows: Rows = rows[order]
+        return sorted_rows
 
     def path(self, first: int, second: int) -> Rows:
         """Rows of a chain from one event to another with the fewest messages; empty where none leads there.
@@ -162,16 +240,17 @@ class HappensBefore:
             return np.empty(0, np.int64)
         if self.trace.process[first] == self.trace.process[second]:
             return np.array([first, second], np.int64)
-        receives = self._receives_between(first, second)
-        sends = self.messages.send_of[receives]
+        receives, sends = self._edges_between(first, second)
         return self._fewest_messages(int(first), int(second), receives, sends)
 
-    def _receives_between(self, first: int, second: int) -> Rows:
-        """Matched receives that are in the past of `second` (or are it) and whose send is `first` or after it."""
+    def _edges_between(self, first: int, second: int) -> tuple[Rows, Rows]:
+        """Receives that are in the past of `second` (or are it), each with a send that is `first` or after it."""
+        edges = self.edges()
         frontier = self.frontiers(second)[0]
-        receives = self.receives[self.program.index[self.receives] < frontier[self.trace.process[self.receives]]]
-        sends = self.messages.send_of[receives]
-        return receives[(sends == first) | self.precedes(np.full(len(sends), first), sends)]
+        early = self.program.index[edges.targets] < frontier[self.trace.process[edges.targets]]
+        receives, sends = edges.targets[early], edges.sources[early]
+        after = (sends == first) | self.precedes(np.full(len(sends), first), sends)
+        return receives[after], sends[after]
 
     def _fewest_messages(self, first: int, second: int, receives: Rows, sends: Rows) -> Rows:
         """Breadth first over receives: the fewest messages from `first` to `second`."""
@@ -214,12 +293,28 @@ class HappensBefore:
         return np.array(chain[::-1], np.int64)
 
     def reason(self, first: int, second: int) -> str:
-        """Why one event comes before another: ``message 207``, ``same process``, ``happens before``, ``concurrent``."""
-        if self.messages.send_of[second] == first:
-            return f"message {self.messages.name(second)}"
+        """Why one event comes before another: ``message 207``, ``same process``, ``causal (vector clock)``, ``happens
+        before``; else ``after``, ``concurrent`` or ``order unknown``."""
+        if first in self._senders(second).tolist():
+            return self._edge_reason(second)
         if bool(self.precedes(first, second)):
             return "same process" if self.trace.process[first] == self.trace.process[second] else "happens before"
-        return "after" if bool(self.precedes(second, first)) else "concurrent"
+        if bool(self.precedes(second, first)):
+            return "after"
+        return "concurrent" if bool(self.concurrent(first, second)) else "order unknown"
+
+    def _senders(self, row: int) -> Rows:
+        """Rows of the events that an edge leads from to this one."""
+        at = int(self.last_receive[row])
+        if at < 0 or self.receives[at] != row:
+            return np.empty(0, np.int64)
+        sources, starts = self._sources
+        return sources[starts[at] : starts[at + 1]]
+
+    def _edge_reason(self, receive: int) -> str:
+        if self.origin is Origin.DECLARED:
+            return f"message {self.messages.name(receive)}"
+        return "message matched by its place on the channel" if self.origin is Origin.MATCHED else CAUSAL
 
     @cached_property
     def cycle(self) -> Rows:
@@ -242,7 +337,7 @@ class HappensBefore:
         return np.array(chain[seen[p] :], np.int64)
 
     def to_networkx(self) -> nx.DiGraph[str]:
-        """Events by public name, with edges ``reason="same process"`` or ``reason="message ..."``; for small traces."""
+        """Events by public name, edges with their reason: ``same process``, ``message 207``, ...; for small traces."""
         import networkx as nx
 
         graph: nx.DiGraph[str] = nx.DiGraph()
@@ -252,7 +347,7 @@ class HappensBefore:
             rows = self.program.of_process(p)
             rows = rows[self.trace.kind[rows] != Kind.FAULT].tolist()
             graph.add_edges_from((names[a], names[b], {"reason": "same process"}) for a, b in pairwise(rows))
-        for receive in self.receives.tolist():
-            send = int(self.messages.send_of[receive])
-            graph.add_edge(names[send], names[receive], reason=f"message {self.messages.name(receive)}")
+        edges = self.edges()
+        for send, receive in zip(edges.sources.tolist(), edges.targets.tolist(), strict=True):
+            graph.add_edge(names[send], names[receive], reason=self._edge_reason(receive))
         return graph

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from functools import cached_property
 
 import numpy as np
@@ -15,9 +16,20 @@ from tracekit.trace.schema import Kind
 from tracekit.trace.trace import Trace
 
 
+class Origin(IntEnum):
+    """How it is known that an edge leads from one event to another."""
+
+    DECLARED = 0
+    """Both carry the same message id."""
+    MATCHED = 1
+    """The k-th send and the k-th receive of a channel that is declared FIFO and reliable."""
+    CAUSAL = 2
+    """Inferred from recorded vectors."""
+
+
 @dataclass(frozen=True, eq=False)
 class Messages:
-    """Sends and receives of one trace, joined by message id.
+    """Sends and receives of one trace, joined by message id, or by their places on declared channels.
 
     Attributes
     ----------
@@ -25,12 +37,19 @@ class Messages:
         other events.
     identity: int64, shape (n,): message ids made dense; -1 where a row has none.
     ambiguous: rows of receives whose id was sent by several processes: no send can be told.
+    origin: how receives were joined with sends.
     """
 
     trace: Trace
     send_of: NDArray[np.int64]
     identity: NDArray[np.int64]
     ambiguous: NDArray[np.int64]
+    origin: Origin = Origin.DECLARED
+
+    @cached_property
+    def identified(self) -> bool:
+        """Whether any send or receive has a message id."""
+        return bool(len(self.sends) or len(self.receives))
 
     @cached_property
     def receives(self) -> NDArray[np.int64]:
@@ -71,7 +90,8 @@ class Messages:
         same = (self.identity[rows[1:]] == self.identity[rows[:-1]]) & (
             self.trace.process[rows[1:]] == self.trace.process[rows[:-1]]
         )
-        return rows[1:][same]
+        again: NDArray[np.int64] = rows[1:][same]
+        return again
 
     def name(self, row: int) -> str:
         """The message id of a row, as recorded."""
@@ -80,13 +100,16 @@ class Messages:
 
 
 def match(trace: Trace, program: ProgramOrder) -> Messages:
-    """Joins sends and receives by message id. O(n).
+    """Joins sends and receives by message id; where no row has one and channels are declared FIFO and reliable, the
+    k-th send with the k-th receive between two processes. O(n); O(m log m) for m messages without ids.
 
     A message sent again by the same process belongs, for the sake of order, to its earliest send that fits the
     receiver: whichever copy arrived, that send came before. An id sent by several processes is ambiguous and
     matches nothing.
     """
     n = len(trace)
+    if "message" not in trace and trace.run.channels.get("fifo") and trace.run.channels.get("reliable"):
+        return _by_place(trace, program)
     identity, count = _dense(trace.get("message"), n)
     send = np.full(count, -1, np.int64)
     state = np.zeros(count, np.int8)
@@ -149,3 +172,29 @@ def _prefer_addressed(
         addressed = first.get((int(identity[row]), int(trace.process[row])))
         if addressed is not None:
             send_of[row] = addressed
+
+
+def _by_place(trace: Trace, program: ProgramOrder) -> Messages:
+    """The k-th send from one process to another belongs to the k-th receive there from it: nothing is lost, repeated or
+    overtaken on such a channel. Sends and receives that name no known peer match nothing."""
+    n, processes = len(trace), len(trace.processes)
+    send_of, none = np.full(n, -1, np.int64), np.empty(0, np.int64)
+    peer = trace.get("peer")
+    if peer is not None:
+        codes = trace.process_codes(peer).astype(np.int64)
+        rows = program.rows[codes[program.rows] >= 0]
+        sends, receives = rows[trace.kind[rows] == Kind.SEND], rows[trace.kind[rows] == Kind.RECEIVE]
+        sends, sent = _numbered(sends, trace.process[sends] * processes + codes[sends], n)
+        receives, received = _numbered(receives, codes[receives] * processes + trace.process[receives], n)
+        _, here, there = np.intersect1d(sent, received, assume_unique=True, return_indices=True)
+        send_of[receives[there]] = sends[here]
+    return Messages(trace, send_of, np.full(n, -1, np.int64), none, Origin.MATCHED)
+
+
+def _numbered(
+    rows: NDArray[np.int64], channel: NDArray[np.int64], n: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows channel after channel, and for each the number of its channel and its place there as one number."""
+    order = np.argsort(channel, kind="stable")
+    channel = channel[order]
+    return rows[order], channel * n + np.arange(len(channel)) - np.searchsorted(channel, channel)
