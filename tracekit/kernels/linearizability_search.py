@@ -3,19 +3,22 @@
 A configuration is what may be true just after an event: the value of the cell, and what became of the operations that
 are still open. Each open operation has a slot, a bit in two masks:
 
-    need  it must still take effect (or be answered) before its completion
+    need  it must still take effect, or be answered, before its completion
     free  it may still take effect
 
 An operation takes effect only when a completion forces it: at the completion of operation i, configurations are
 extended by sequences of open operations that end with i (for an observer: that end where it is answered). What keeps
 the sets small:
 
-* Observers (reads) change nothing, so they are answered as soon as the value fits. They have a need bit only.
-* A plain write hides: any open plain writes may have happened immediately before it, unseen. So from then on they are
-  no longer needed; yet they stay free, for whether they were hidden is settled only when they complete unused. At its
-  completion, then, a write that is free but not needed either was hidden, or takes effect last of all.
-* A plain write in the middle of a sequence is worth its place only if its value answers an observer, or lets an
-  operation happen that looks at the value; else the next operation is a plain write as well, and hides it.
+* Observers (reads) change nothing, so they are answered as soon as the value fits.
+* A plain write hides: any open plain writes may have happened immediately before it, one after the other, each with
+  observers that its value answers right behind it. Which of them did is left open: the masks only note that an
+  operation was open at such a moment (need is cleared for a plain write; free is set for an observer, where it means
+  nothing else). It is settled when one of them completes unused. A write that completes hidden answers every observer
+  that was open at that moment, at no cost. An observer that completes unanswered may take a hidden write, which is
+  then not free any more. That the last such moment serves all of them: each was open at it, or it would be unmarked.
+* A plain write in the middle of a sequence is therefore worth its place only if it lets an operation happen that looks
+  at the value; else the next one is a plain write as well, and hides it.
 * Of open operations that do the same, the one that completes first goes first (exchange argument).
 * A configuration with the same value, that needs no more and has no less free than another, can do all that the other
   can. The other is dropped. Only a window of the set is scanned for such a one: dropping is an optimisation.
@@ -45,7 +48,7 @@ HOLDS, VIOLATED, PAUSED, FULL, MISSING = 1, 2, 3, 4, 5
 OVERFLOW = 6
 STAYS, COMPUTED, REFUSED, UNTABLED = -1, -2, -1, -3
 BITS = 62
-SCANNED = 128
+SCANNED = 256
 """How many earlier configurations of a set are compared with a new one."""
 
 
@@ -189,7 +192,7 @@ def begin(progress, keys, work, configs):
     slots = progress[SLOTS]
     for slot in range(slots):
         work[slots + slot] = slots - 1 - slot
-    for w in range(progress[WORDS]):
+    for w in range(2 * progress[WORDS]):
         work[2 * slots + w] = 0
     for column in range(configs.shape[2]):
         if column != BUCKET:
@@ -220,24 +223,26 @@ def invoked(progress, actions, work, configs, op):
     progress[PENDING] += 1
     word = slot // BITS
     bit = 1 << (slot % BITS)
-    if actions[op, PLAIN]:
-        work[2 * slots + word] |= bit
     side = progress[SIDE]
     observer = actions[op, EFFECT] == STAYS
+    if actions[op, PLAIN]:
+        work[2 * slots + word] |= bit
+    if observer:
+        work[2 * slots + words + word] |= bit
     for row in range(progress[COUNT]):
-        if observer:
-            if not fits(actions, op, configs[side, row, VALUE_OF]):
-                configs[side, row, MASKS + words + word] |= bit
+        if observer and not fits(actions, op, configs[side, row, VALUE_OF]):
+            configs[side, row, MASKS + words + word] |= bit
         else:
             configs[side, row, MASKS + word] |= bit
-            if actions[op, REQUIRED]:
+            # A plain write that never completes is needed by nobody; its bit says that no moment could hide it yet.
+            if not observer and (actions[op, REQUIRED] or actions[op, PLAIN]):
                 configs[side, row, MASKS + words + word] |= bit
 
 
 @kernel
 def closed(progress, actions, work, op):
     """An operation is over: its slot may be used again. It was the first of the open ones to complete."""
-    slots = progress[SLOTS]
+    slots, words = progress[SLOTS], progress[WORDS]
     slot = actions[op, SLOT]
     for position in range(1, progress[PENDING]):
         work[position - 1] = work[position]
@@ -245,21 +250,27 @@ def closed(progress, actions, work, op):
     work[slots + progress[VACANT]] = slot
     progress[VACANT] += 1
     work[2 * slots + slot // BITS] &= ~(1 << (slot % BITS))
+    work[2 * slots + words + slot // BITS] &= ~(1 << (slot % BITS))
 
 
 @kernel
-def release(progress, configs, word, bit):
-    """Where no configuration needs the completing operation or may still use it, nothing happens: whether it is so."""
+def release(progress, actions, configs, op, word, bit):
+    """An operation that no configuration needs, and that none can still use, only leaves: whether it is so."""
     side, words = progress[SIDE], progress[WORDS]
+    observer = actions[op, EFFECT] == STAYS
     for row in range(progress[COUNT]):
-        if (configs[side, row, MASKS + word] | configs[side, row, MASKS + words + word]) & bit:
+        if configs[side, row, MASKS + words + word] & bit:
             return False
+        if not observer and configs[side, row, MASKS + word] & bit:
+            return False
+    for row in range(progress[COUNT]):
+        configs[side, row, MASKS + word] &= ~bit
     return True
 
 
 @kernel
 def survive(progress, configs, source, row, word, bit):
-    """A configuration that no longer needs the completing operation goes into the next set."""
+    """A configuration in which the completing operation has happened goes into the next set."""
     words = progress[WORDS]
     target = 1 - progress[SIDE]
     count = progress[NEXT]
@@ -267,6 +278,7 @@ def survive(progress, configs, source, row, word, bit):
         if column != BUCKET and column != PLACE:
             configs[target, count, column] = configs[source, row, column]
     configs[target, count, MASKS + word] &= ~bit
+    configs[target, count, MASKS + words + word] &= ~bit
     if insert(configs, target, count, words):
         progress[NEXT] += 1
         return True
@@ -274,33 +286,84 @@ def survive(progress, configs, source, row, word, bit):
 
 
 @kernel
-def child(progress, actions, work, configs, row, op, state):
-    """Writes behind the current set what a configuration becomes when an open operation takes effect.
-
-    Returns whether that answered an observer.
-    """
+def answer(progress, actions, work, configs, row, state, hidden):
+    """Answers the observers that fit a value: all that are open or, where the value was hidden, those open then."""
     side, words, slots = progress[SIDE], progress[WORDS], progress[SLOTS]
+    waiting = 0
+    for w in range(words):
+        waiting |= configs[side, row, MASKS + words + w] & work[2 * slots + words + w]
+    if waiting == 0:
+        return
+    for position in range(progress[PENDING]):
+        op = work[position]
+        if actions[op, EFFECT] == STAYS and fits(actions, op, state):
+            word, bit = actions[op, SLOT] // BITS, 1 << (actions[op, SLOT] % BITS)
+            if not hidden or configs[side, row, MASKS + word] & bit:
+                configs[side, row, MASKS + words + word] &= ~bit
+                configs[side, row, MASKS + word] |= bit
+
+
+@kernel
+def copy_without(progress, actions, configs, row, op):
+    """Writes a configuration behind the current set, with one operation no longer free; returns its row."""
+    side, words = progress[SIDE], progress[WORDS]
     new = progress[COUNT]
     for column in range(MASKS + 2 * words):
         if column != BUCKET and column != PLACE:
             configs[side, new, column] = configs[side, row, column]
-    configs[side, new, VALUE_OF] = state
-    slot = actions[op, SLOT]
-    word, bit = slot // BITS, 1 << (slot % BITS)
+    word, bit = actions[op, SLOT] // BITS, 1 << (actions[op, SLOT] % BITS)
     configs[side, new, MASKS + word] &= ~bit
     configs[side, new, MASKS + words + word] &= ~bit
+    return new
+
+
+@kernel
+def child(progress, actions, work, configs, row, op, state):
+    """Writes behind the current set what a configuration becomes when an open operation takes effect."""
+    side, words, slots = progress[SIDE], progress[WORDS], progress[SLOTS]
+    new = copy_without(progress, actions, configs, row, op)
+    configs[side, new, VALUE_OF] = state
     if actions[op, PLAIN]:
         for w in range(words):
             configs[side, new, MASKS + words + w] &= ~work[2 * slots + w]
-    answered = False
+            configs[side, new, MASKS + w] |= work[2 * slots + words + w]
+    answer(progress, actions, work, configs, new, state, False)
+    return new
+
+
+@kernel
+def note(progress, log, parent, entry):
+    """Adds a step to the log, where there is room: an operation, or -1 - operation where it was hidden."""
+    logged = progress[LOGGED]
+    if logged < len(log):
+        log[logged, 0] = parent
+        log[logged, 1] = entry
+        progress[LOGGED] = logged + 1
+
+
+@kernel
+def uncover(progress, actions, work, configs, log, row, completing):
+    """An unanswered observer completes: any write that was hidden while both were open may have answered it."""
+    side, words = progress[SIDE], progress[WORDS]
+    marks = 2 * progress[SLOTS] + 2 * words
+    own_word, own_bit = actions[completing, SLOT] // BITS, 1 << (actions[completing, SLOT] % BITS)
+    if not configs[side, row, MASKS + own_word] & own_bit:
+        return
+    progress[STAMP] += 1
     for position in range(progress[PENDING]):
-        other = work[position]
-        if actions[other, EFFECT] == STAYS and fits(actions, other, state):
-            word, bit = actions[other, SLOT] // BITS, 1 << (actions[other, SLOT] % BITS)
-            if configs[side, new, MASKS + words + word] & bit:
-                configs[side, new, MASKS + words + word] &= ~bit
-                answered = True
-    return answered
+        op = work[position]
+        word, bit = actions[op, SLOT] // BITS, 1 << (actions[op, SLOT] % BITS)
+        hidden = configs[side, row, MASKS + word] & ~configs[side, row, MASKS + words + word] & bit
+        if not actions[op, PLAIN] or not hidden or not fits(actions, completing, actions[op, EFFECT]):
+            continue
+        if work[marks + actions[op, SAME]] == progress[STAMP]:
+            continue
+        work[marks + actions[op, SAME]] = progress[STAMP]
+        new = copy_without(progress, actions, configs, row, op)
+        answer(progress, actions, work, configs, new, actions[op, EFFECT], True)
+        configs[side, new, NODE] = progress[LOGGED] if progress[LOGGED] < len(log) else -1
+        if survive(progress, configs, side, new, own_word, own_bit):
+            note(progress, log, configs[side, row, NODE], -1 - op)
 
 
 @kernel
@@ -320,13 +383,14 @@ def enables(progress, actions, work, configs, row, state):
 def extend(progress, actions, work, configs, transitions, log, row, completing):
     """All that one configuration becomes by one more operation. MISSING where a transition has to be computed first."""
     side, words = progress[SIDE], progress[WORDS]
-    marks = 2 * progress[SLOTS] + words
-    word, bit = actions[completing, SLOT] // BITS, 1 << (actions[completing, SLOT] % BITS)
+    marks = 2 * progress[SLOTS] + 2 * words
+    own_word, own_bit = actions[completing, SLOT] // BITS, 1 << (actions[completing, SLOT] % BITS)
+    observer = actions[completing, EFFECT] == STAYS
     progress[STAMP] += 1
     for position in range(progress[PENDING]):
         op = work[position]
         slot = actions[op, SLOT]
-        if not configs[side, row, MASKS + slot // BITS] & (1 << (slot % BITS)):
+        if actions[op, EFFECT] == STAYS or not configs[side, row, MASKS + slot // BITS] & (1 << (slot % BITS)):
             continue
         if work[marks + actions[op, SAME]] == progress[STAMP]:
             continue
@@ -338,36 +402,52 @@ def extend(progress, actions, work, configs, transitions, log, row, completing):
             return MISSING
         if state < 0:
             continue
-        answered = child(progress, actions, work, configs, row, op, state)
-        new = progress[COUNT]
-        parent = configs[side, row, NODE]
-        logged = progress[LOGGED]
-        room = logged < len(log)
-        configs[side, new, NODE] = logged if room else -1
-        observed = actions[completing, EFFECT] == STAYS and not configs[side, new, MASKS + words + word] & bit
-        if op == completing or observed:
-            taken = survive(progress, configs, side, new, word, bit)
-        elif answered or not actions[op, PLAIN] or enables(progress, actions, work, configs, new, state):
+        done = op == completing or (observer and fits(actions, completing, state))
+        if not done and actions[op, PLAIN] and not enables(progress, actions, work, configs, row, state):
+            continue
+        new = child(progress, actions, work, configs, row, op, state)
+        configs[side, new, NODE] = progress[LOGGED] if progress[LOGGED] < len(log) else -1
+        if done:
+            taken = survive(progress, configs, side, new, own_word, own_bit)
+        else:
             taken = insert(configs, side, new, words)
             if taken:
                 progress[COUNT] += 1
-        else:
-            continue
-        if taken and room:
-            log[logged, 0] = parent
-            log[logged, 1] = op
-            progress[LOGGED] = logged + 1
+        if taken:
+            note(progress, log, configs[side, row, NODE], op)
     return HOLDS
 
 
 @kernel
-def completed(progress, actions, work, configs, transitions, log, op):
-    """An operation completes: configurations that do not need it stay, all are extended by it."""
+def resolve(progress, actions, work, configs, transitions, log, row, op):
+    """What becomes of one configuration when an operation completes. MISSING as in `extend`."""
     side, words = progress[SIDE], progress[WORDS]
     word, bit = actions[op, SLOT] // BITS, 1 << (actions[op, SLOT] % BITS)
+    needed = configs[side, row, MASKS + words + word] & bit
+    if actions[op, EFFECT] == STAYS:
+        if not needed:
+            survive(progress, configs, side, row, word, bit)
+            return HOLDS
+        uncover(progress, actions, work, configs, log, row, op)
+    elif not configs[side, row, MASKS + word] & bit:
+        survive(progress, configs, side, row, word, bit)
+        return HOLDS
+    elif not needed and row < progress[GIVEN]:
+        # Only in configurations that stood before this event: in the others this write would not come last.
+        new = copy_without(progress, actions, configs, row, op)
+        answer(progress, actions, work, configs, new, actions[op, EFFECT], True)
+        survive(progress, configs, side, new, word, bit)
+    return extend(progress, actions, work, configs, transitions, log, row, op)
+
+
+@kernel
+def completed(progress, actions, work, configs, transitions, log, op):
+    """An operation completes: it has happened in every configuration of the next set."""
+    side, words = progress[SIDE], progress[WORDS]
     room = configs.shape[1] // 2 - progress[SLOTS] - 2
     if progress[STAGE] == 1:
-        if release(progress, configs, word, bit):
+        word, bit = actions[op, SLOT] // BITS, 1 << (actions[op, SLOT] % BITS)
+        if release(progress, actions, configs, op, word, bit):
             closed(progress, actions, work, op)
             return HOLDS
         forget(configs, side, progress[COUNT])
@@ -380,13 +460,8 @@ def completed(progress, actions, work, configs, transitions, log, op):
             return FULL
         if progress[STEPS] <= 0:
             return PAUSED
-        row = progress[QUEUE]
-        progress[STEPS] -= 1 + progress[PENDING] // 8
-        # Only in configurations that stood before this event may the operation have been hidden before it.
-        if row < progress[GIVEN] and not configs[side, row, MASKS + words + word] & bit:
-            survive(progress, configs, side, row, word, bit)
-        concerned = (configs[side, row, MASKS + word] | configs[side, row, MASKS + words + word]) & bit
-        if concerned and extend(progress, actions, work, configs, transitions, log, row, op) == MISSING:
+        progress[STEPS] -= 4 + 4 * progress[PENDING]
+        if resolve(progress, actions, work, configs, transitions, log, progress[QUEUE], op) == MISSING:
             return MISSING
         progress[QUEUE] += 1
     progress[PEAK] = max(progress[PEAK], progress[COUNT])
@@ -429,7 +504,7 @@ def advance(progress, events, keys, actions, work, configs, transitions, log):
                 if status != HOLDS:
                     return status
             else:
-                progress[STEPS] -= 1 + progress[COUNT] // 16
+                progress[STEPS] -= 1 + progress[COUNT]
                 invoked(progress, actions, work, configs, op)
             progress[EVENT] += 1
         keys[key, VERDICT] = HOLDS

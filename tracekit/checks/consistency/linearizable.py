@@ -157,7 +157,8 @@ def _result(execution: Execution, options: Options, choice: Choice, doubts: Doub
         again = _judge(cells_module.widened(of_keys(cells, violated), skew), Budget(options.budget_s))
         excused = violated & ~again.violated
         if excused.any():
-            reasons.append(f"{_listed(cells, excused)}: not linearizable by the clocks, but a skew of {skew} ns may excuse it")
+            named = _listed(cells, excused)
+            reasons.append(f"{named}: not linearizable by the clocks, but a skew of {skew} ns may excuse it")
         violated, confirmed = again.violated, again
     elif skew is None and violated.any():
         reasons.append(f"{_listed(cells, violated)}: not linearizable by the clocks, which have no known bound")

@@ -135,7 +135,7 @@ class _Sweep:
         self.keys[:, layout.INITIAL], self.keys[:, layout.FINAL] = ABSENT, -1
         self.actions = self._actions()
         classes = int(self.actions[:, layout.SAME].max(initial=0)) + 1
-        self.work = np.zeros(2 * slots + words + classes, np.int64)
+        self.work = np.zeros(2 * slots + 2 * words + classes, np.int64)
         self.progress = np.zeros(layout.PROGRESS, np.int64)
         self.progress[layout.SLOTS], self.progress[layout.WORDS] = slots, words
         size = 1024
@@ -174,7 +174,7 @@ class _Sweep:
         while True:
             run = kernels("linearizability_search", work=spent * scale)
             # Interpreted steps are slow; short turns let a hard search move on to the compiled kernel.
-            steps = 20_000 if spent * scale < COMPILE_FROM else 2_000_000
+            steps = 20_000 if spent * scale < COMPILE_FROM else 20_000_000
             self.progress[layout.STEPS] = steps
             status = run.advance(
                 self.progress, self.events, self.keys, self.actions, self.work, self.configs, self.transitions, self.log
@@ -251,62 +251,73 @@ class _Sweep:
             searched.orders[int(self.key_of[at])] = [int(self.rows[op]) for op in order]
 
     def _linearization(self, at: int, run: ModuleType) -> list[int]:
-        """The order that the surviving configuration stands for: used operations from the log, the rest where it fits.
-
-        Reads stand right where their value appears; a write that nobody used stands before the first plain write that
-        was used while it was open, as the sweep reasoned.
-        """
-        used: list[int] = []
+        """The order that the surviving configuration stands for, by replaying the steps that led to it."""
+        steps: list[int] = []
         node = int(self.keys[at, layout.FINAL])
         while node >= 0:
-            used.append(int(self.log[node, 1]))
+            steps.append(int(self.log[node, 1]))
             node = int(self.log[node, 0])
-        replay = _Replay(self.actions, used, self.transitions, run)
+        replay = _Replay(self.actions, steps, self.transitions, run)
         for event in self.events[self.keys[at, layout.FIRST_EVENT] : self.keys[at, layout.END_EVENT]]:
             replay.step(int(event))
         return replay.order
 
 
 class _Replay:
-    """Plays the used operations, last to be popped first, against the events of one key."""
+    """Plays the logged steps, last to be popped first, against the events of one key, with the sweep's own rules.
 
-    def __init__(self, actions: Int64, used: list[int], transitions: Int64, run: ModuleType) -> None:
-        self.actions, self.used, self.transitions, self.run = actions, used, transitions, run
-        self.will_use = set(used)
+    The order is kept in parts, one from each plain write on; hidden writes and the observers that they answer go to
+    the end of the part before the last plain write.
+    """
+
+    def __init__(self, actions: Int64, steps: list[int], transitions: Int64, run: ModuleType) -> None:
+        self.actions, self.steps, self.transitions, self.run = actions, steps, transitions, run
+        self.used = {op for op in steps if op >= 0}
         self.value: Any = np.int64(ABSENT)
-        self.open: list[int] = []
-        self.order: list[int] = []
+        self.open: dict[int, int] = {}
+        self.parts: list[list[int]] = [[]]
         self.done: set[int] = set()
 
+    @property
+    def order(self) -> list[int]:
+        """The linearization so far."""
+        return [op for part in self.parts for op in part]
+
     def step(self, event: int) -> None:
+        """The next event: an operation opens, or completes and must have happened."""
         op = event >> 1
         if not event & 1:
-            self.open.append(op)
-            self._answer_reads()
+            self.open[op] = len(self.parts)
+            self._answer(self.value, hidden=False)
             return
-        # A write that the sweep did not use was hidden when an earlier one was.
-        while op not in self.done and self.used:
-            self._use(self.used.pop())
-        self.open.remove(op)
+        if op not in self.done and op not in self.used and self.actions[op, layout.PLAIN]:
+            self._hide(op)
+        while op not in self.done:
+            step = self.steps.pop()
+            if step < 0:
+                self._hide(-1 - step)
+            else:
+                self._use(step)
+        del self.open[op]
 
     def _use(self, op: int) -> None:
         if self.actions[op, layout.PLAIN]:
-            for other in self.open:
-                if self.actions[other, layout.PLAIN] and other not in self.will_use and other not in self.done:
-                    self._place(other)
+            self.parts.append([])
         self.value = self.run.step(self.actions, op, self.value, self.transitions)
-        self._place(op)
-        self._answer_reads()
+        self._place(op, -1)
+        self._answer(self.value, hidden=False)
 
-    def _place(self, op: int) -> None:
-        # A write that never completed and that nobody used need not have happened.
-        self.done.add(op)
-        if self.actions[op, layout.REQUIRED] or op in self.will_use:
-            self.order.append(op)
+    def _hide(self, op: int) -> None:
+        self._place(op, -2)
+        self._answer(self.actions[op, layout.EFFECT], hidden=True)
 
-    def _answer_reads(self) -> None:
-        for op in self.open:
+    def _answer(self, value: Any, *, hidden: bool) -> None:
+        for op, parts in self.open.items():
             observer = self.actions[op, layout.EFFECT] == layout.STAYS
-            if observer and op not in self.done and self.run.fits(self.actions, op, self.value):
-                self._place(op)
+            there = not hidden or parts < len(self.parts)
+            if observer and there and op not in self.done and self.run.fits(self.actions, op, value):
+                self._place(op, -2 if hidden else -1)
 
+    def _place(self, op: int, part: int) -> None:
+        self.done.add(op)
+        self.parts[part].append(op)

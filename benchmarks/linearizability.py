@@ -1,0 +1,240 @@
+"""How fast `consistency.linearizable` decides, beside a plain search after Wing & Gong and Lowe in Python.
+
+    python benchmarks/linearizability.py            every case (a few minutes, most of them the plain search)
+    python benchmarks/linearizability.py --quick    a tenth of the sizes
+
+Measured on the second run of each case, in one process; the first may compile. The plain search has the same operations
+as lists; where it takes longer than its limit, the ratio is a lower bound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from tracekit.analysis import analyze
+from tracekit.execution import Options
+from tracekit.trace.assemble import assemble
+from tracekit.trace.columns import Column, from_arrow
+from tracekit.trace.trace import Trace
+
+PLAIN_LIMIT = 20.0
+"""Seconds that the plain search may take."""
+
+Int64 = NDArray[np.int64]
+
+
+@dataclass
+class History:
+    """One row an operation: f (0 read, 1 write, 2 cas), argument, answer; end -1 where it never completed."""
+
+    client: Int64
+    key: Int64
+    f: Int64
+    old: Int64
+    value: Int64
+    start: Int64
+    end: Int64
+    failed: NDArray[np.bool_]
+
+    def trace(self) -> Trace:
+        """The history as a trace, in order of time."""
+        n = len(self.f)
+        done = np.flatnonzero(self.end >= 0)
+        op = np.concatenate([np.arange(n), done])
+        moment = np.concatenate([self.start, self.end[done]])
+        completion = np.concatenate([np.zeros(n, np.int64), np.ones(len(done), np.int64)])
+        order = np.lexsort((completion, moment))
+        op, moment, completion = op[order], moment[order], completion[order]
+        kind = np.where(completion == 0, 0, np.where(self.failed[op], 2, 1))
+        read = self.f[op] == 0
+        present = ~(read & (completion == 0)) & (self.value[op] >= 0)
+        value: Any
+        if (self.f == 2).any():
+            pairs = np.char.add(np.char.add("[", self.old.astype(str)), np.char.add(",", self.value.astype(str)))
+            texts = np.where(self.f == 2, np.char.add(pairs, "]"), self.value.astype(str))[op]
+            value = from_arrow(pa.array(texts.tolist(), pa.string(), mask=~present))
+        else:
+            value = Column(self.value[op], present)
+        return assemble(
+            {
+                "process": _named(self.client[op], [f"c{i}" for i in range(int(self.client.max()) + 1)]),
+                "kind": _named(kind, ["invoke", "ok", "fail"]),
+                "f": _named(self.f[op], ["read", "write", "cas"]),
+                "key": Column(self.key[op]), "value": value, "op": Column(op), "true_time_ns": Column(moment),
+            },
+            at="benchmark",
+        )
+
+
+def _named(codes: Int64, names: Sequence[str]) -> Column:
+    return Column(codes.astype(np.int32), None, pa.array(names))
+
+
+def history(n: int, clients: int, keys: int, seed: int, shares: tuple[float, float], values: int = 0) -> History:
+    """A linearizable history: every operation takes effect at a moment drawn between its ends.
+
+    shares: of reads and of writes; the rest is cas. values: how many different ones are written; 0: all different.
+    """
+    draw = np.random.default_rng(seed)
+    client = np.arange(n) % clients
+    rounds = -(-n // clients)
+    steps = draw.integers(1, 1000, (rounds, clients, 2))
+    times = np.cumsum(steps.reshape(rounds, clients, 2).transpose(0, 2, 1).reshape(2 * rounds, clients), axis=0)
+    start = times[0::2].reshape(-1)[:n] * 64 + client
+    end = times[1::2].reshape(-1)[:n] * 64 + client
+    point = start + (draw.random(n) * (end - start)).astype(np.int64)
+    key = draw.integers(0, keys, n)
+    kind = draw.random(n)
+    f = np.where(kind < shares[0], 0, np.where(kind < shares[0] + shares[1], 1, 2))
+    value = draw.integers(0, values, n) if values else np.arange(n)
+    old = draw.integers(0, max(values, 1), n)
+    failed = np.zeros(n, np.bool_)
+    state: dict[int, int] = {}
+    f_list, key_list, value_list, old_list = f.tolist(), key.tolist(), value.tolist(), old.tolist()
+    for i in np.argsort(point, kind="stable").tolist():
+        k = key_list[i]
+        if f_list[i] == 0:
+            value[i] = state.get(k, -1)
+        elif f_list[i] == 1 or state.get(k, -1) == old_list[i]:
+            state[k] = value_list[i]
+        else:
+            failed[i] = True
+    return History(client, key, f, old, value, start, end, failed)
+
+
+def stale(h: History) -> History:
+    """The same with one read near the end answering the value before the one it should."""
+    reads = np.flatnonzero(h.f == 0)
+    late = int(reads[int(0.95 * len(reads))])
+    known = np.flatnonzero((h.f == 1) & (h.key == h.key[late]) & (h.end >= 0) & (h.end < h.start[late]))
+    recent = known[np.argsort(h.end[known])]
+    h.value[late] = h.value[recent[len(recent) // 2]]
+    return h
+
+
+def crashed(h: History, count: int, seed: int) -> History:
+    """The same with some writes that were never answered."""
+    writes = np.flatnonzero(h.f == 1)
+    chosen = np.random.default_rng(seed).choice(writes[: len(writes) // 2], count, replace=False)
+    h.end[chosen] = -1
+    return h
+
+
+def plain(h: History, limit: float) -> bool | None:
+    """Linearizability of every key by depth-first search with memoised (operations done, value); None: out of time."""
+    until = time.monotonic() + limit
+    for key in np.unique(h.key):
+        ops = [
+            (int(h.start[i]), int(h.end[i]), int(h.f[i]), int(h.old[i]), int(h.value[i]))
+            for i in np.flatnonzero((h.key == key) & ~h.failed).tolist()
+        ]
+        held = _plain_key(sorted(ops), until)
+        if not held:
+            return held
+    return True
+
+
+def _plain_key(ops: list[tuple[int, int, int, int, int]], until: float) -> bool | None:
+    n = len(ops)
+    certain = sum(1 << i for i, op in enumerate(ops) if op[1] >= 0)
+    seen = {(0, -1)}
+    stack = [(0, -1, 0)]
+    while stack:
+        done, state, low = stack.pop()
+        if time.monotonic() > until:
+            return None
+        if done & certain == certain:
+            return True
+        while done >> low & 1:
+            low += 1
+        first_end = min((ops[i][1] for i in _near(ops, done, low, n) if ops[i][1] >= 0), default=sys.maxsize)
+        for i in _near(ops, done, low, n):
+            start, _, f, old, value = ops[i]
+            if start > first_end:
+                break
+            if (f == 0 and value != state) or (f == 2 and old != state):
+                continue
+            entry = (done | 1 << i, state if f == 0 else value)
+            if entry not in seen:
+                seen.add(entry)
+                stack.append((*entry, low))
+    return False
+
+
+def _near(ops: list[tuple[int, int, int, int, int]], done: int, low: int, n: int) -> list[int]:
+    """Operations not done that may come next: up to the first that begins after another one's end."""
+    out = []
+    end = sys.maxsize
+    for i in range(low, n):
+        if done >> i & 1:
+            continue
+        if ops[i][0] > end:
+            break
+        out.append(i)
+        if ops[i][1] >= 0:
+            end = min(end, ops[i][1])
+    return out
+
+
+CASES: dict[str, Callable[[int], History]] = {
+    "1M ops, 1 key, 10 clients, unique": lambda d: history(1_000_000 // d, 10, 1, 1, (0.5, 0.5)),
+    "1M ops, 1 key, 10 clients, unique, stale": lambda d: stale(history(1_000_000 // d, 10, 1, 1, (0.5, 0.5))),
+    "1M ops, 1 key, 50 clients, unique": lambda d: history(1_000_000 // d, 50, 1, 2, (0.5, 0.5)),
+    "1M ops, 1 key, 50 clients, unique, stale": lambda d: stale(history(1_000_000 // d, 50, 1, 2, (0.5, 0.5))),
+    "1M ops, 1000 keys, 50 clients, unique": lambda d: history(1_000_000 // d, 50, 1000, 3, (0.5, 0.5)),
+    "100k ops, 10 keys, 10 clients, cas of 5": lambda d: history(100_000 // d, 10, 10, 4, (0.34, 0.33), 5),
+    "500 ops, 1 key, 50 clients, cas of 5": lambda d: history(500, 50, 1, 5, (0.34, 0.33), 5),
+    "2,000 ops, 1 key, 50 clients, cas of 5": lambda d: history(2000, 50, 1, 6, (0.34, 0.33), 5),
+    "2,000 ops, 1 key, 50 clients, writes of 5": lambda d: history(2000, 50, 1, 7, (0.5, 0.5), 5),
+    "2,000 ops, 54 crashed, unique, stale": lambda d: stale(crashed(history(2000, 10, 1, 8, (0.5, 0.5)), 54, 1)),
+    "2,000 ops, 54 crashed, 100 values, stale": lambda d: stale(
+        crashed(history(2000, 10, 1, 9, (0.5, 0.5), 100), 54, 1)
+    ),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--budget", type=float, default=60.0)
+    parser.add_argument("--no-plain", action="store_true")
+    parser.add_argument("--only", default="")
+    arguments = parser.parse_args()
+    print(f"{'case':<44} {'verdict':<9} {'read':>8} {'check':>8} {'ops/s':>12} {'configs':>8} {'plain':>8} {'ratio':>8}")
+    for name, make in CASES.items():
+        if arguments.only in name:
+            row(name, make(10 if arguments.quick else 1), arguments.budget, not arguments.no_plain)
+
+
+def row(name: str, h: History, budget: float, with_plain: bool) -> None:
+    trace = h.trace()
+    for _ in range(2):
+        began = time.perf_counter()
+        result = analyze(trace, check=["consistency.linearizable"], options=Options(budget_s=budget))
+        whole = time.perf_counter() - began
+    [found] = [c for c in result.checks if c.check == "consistency.linearizable"]
+    plain_seconds, ratio = "", ""
+    if with_plain:
+        began = time.perf_counter()
+        answer = plain(h, PLAIN_LIMIT)
+        took = time.perf_counter() - began
+        assert answer is None or answer == (found.verdict == "holds"), "the two disagree"
+        more = "" if answer is not None else ">"
+        plain_seconds, ratio = f"{more}{took:.2f}", f"{more}{took / whole:.0f}"
+    print(
+        f"{name:<44} {found.verdict:<9} {whole - found.seconds:8.2f} {found.seconds:8.3f} {len(h.f) / whole:12,.0f} "
+        f"{found.facts.get('configurations', ''):>8} {plain_seconds:>8} {ratio:>8}", flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
