@@ -214,10 +214,13 @@ def state_machine_safety(run: Run) -> set[Hashable]:
     return {index for index, entries in applied.items() if len(entries) > 1}
 
 
-def committed_differ(run: Run) -> bool:
-    """Whether two processes, or one at two times, know different entries of one index to be committed."""
-    committed = [s["log"][: s["commit"] or 0] for s in run.states.values()]
-    return any(x != y for a, b in product(committed, committed) for x, y in zip(a, b, strict=False))
+def committed_differ(run: Run) -> set[Hashable]:
+    """Indexes of which two processes, or one at two times, know different entries to be committed."""
+    committed: dict[int, set[Entry]] = defaultdict(set)
+    for state in run.states.values():
+        for index, entry in enumerate(state["log"][: state["commit"] or 0], 1):
+            committed[index].add(entry)
+    return {index for index, entries in committed.items() if len(entries) > 1}
 
 
 def _commits(run: Run) -> list[dict[str, Any]]:

@@ -36,7 +36,7 @@ def ancestor(nodes: Int64, node: int, depth: int) -> int:
 def child(nodes: Int64, table: Int64, count: int, parent: int, depth: int, term: int, digest: int, change: int) -> int:
     """The node of an entry behind a parent, made where there is none yet (then its number is `count`)."""
     mask = len(table) - 1
-    slot = (parent * 1000003) ^ ((term & 1048575) * 92821) ^ (digest * 31337)
+    slot = (parent * 1000003) ^ ((term & 1048575) * 92821) ^ ((digest & 1073741823) * 31337)
     slot = (slot ^ (slot >> 15)) & mask
     while table[slot] >= 0:
         node = table[slot]
@@ -219,27 +219,20 @@ def incomplete_leaders(nodes: Int64, commits: Int64, leaders: Int64, heads: Int6
 
 
 @kernel
-def divergent_commits(nodes: Int64, commits: Int64, heads: Int64, out: Int64) -> bool:
-    """Committed logs that differ from ones before them.
+def newest_entries(nodes: Int64, logs: Int64, lows: Int64, out: Int64) -> int:
+    """The recorded entries of each log from index `lows` on.
 
-    commits: (c, 2) committed log, first known index. heads: scratch. out: (c, 2) lowest index at which it differs
-    (0: none), and the other log. Returns whether more logs diverged than were followed.
+    out: (entries, 2) which log, node; large enough. Returns how many there are.
     """
     count = 0
-    full = False
-    for c in range(len(commits)):
-        out[c, 0] = 0
-        for h in range(count):
-            low = max(heads[h, 1], commits[c, 1])
-            lowest = lowest_difference(nodes, heads[h, 0], commits[c, 0], low)
-            if lowest and (out[c, 0] == 0 or lowest < out[c, 0]):
-                out[c, 0] = lowest
-                out[c, 1] = heads[h, 0]
-        count = _include(nodes, heads, count, commits[c, 0], commits[c, 1])
-        if count > len(heads):
-            count = len(heads)
-            full = True
-    return full
+    for i in range(len(logs)):
+        node = logs[i]
+        while nodes[node, DEPTH] >= lows[i] and nodes[node, DEPTH] > 0 and nodes[node, TERM] != BASE:
+            out[count, 0] = i
+            out[count, 1] = node
+            count += 1
+            node = nodes[node, PARENT]
+    return count
 
 
 @kernel

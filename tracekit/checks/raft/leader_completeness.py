@@ -50,10 +50,10 @@ def leader_completeness(execution: Execution, options: Options) -> CheckResult:
     )
     if missing:
         return CheckResult(reasons=missing)
-    places, nodes, floors = logs.committed
-    order = np.argsort(history.term[places], kind="stable")
-    order = order[history.term[places[order]] >= 0]
-    places, nodes, floors = places[order], nodes[order], floors[order]
+    known = logs.committed
+    order = np.argsort(history.term[known.place], kind="stable")
+    order = order[history.term[known.place[order]] >= 0]
+    places, nodes, floors = known.place[order], known.node[order], known.floor[order]
     if not len(leaders) or not len(places):
         return CheckResult(applicable=False)
     out = np.zeros((len(leaders), 2), np.int64)

@@ -20,6 +20,24 @@ SHORT = -2
 
 
 @dataclass(frozen=True, eq=False)
+class Committed:
+    """Events at which more of a process's log, or another log, became known to be committed.
+
+    Attributes
+    ----------
+    place: shape (c,).
+    node: the entry up to which the log is committed.
+    floor: first index of that log that is known.
+    since: first index whose entry was not known to be committed, or was another one, before.
+    """
+
+    place: Int64
+    node: Int64
+    floor: Int64
+    since: Int64
+
+
+@dataclass(frozen=True, eq=False)
 class RaftLogs:
     """The logs as one tree of entries (see ``kernels/raft.py``).
 
@@ -95,24 +113,29 @@ class RaftLogs:
         return bool((rises & (self.log >= 0) & (history.commit > self._of_log(DEPTH))).any())
 
     @cached_property
-    def committed(self) -> tuple[Int64, Int64, Int64]:
-        """Places where more of a process's log became known to be committed; the node up to which it is, and the first
-        index of that log that is known."""
+    def committed(self) -> Committed:
+        """What became known to be committed, and where; in a recording that lags, as of the next log change."""
         history = self.history
         log, floor = self.log, self.floor
+        replaced = np.zeros(len(log), np.int64)
+        replaced[self.changes] = self.replaced
         if self.lag:
             following = np.append(self.changes, UNKNOWN)[np.cumsum(self._changed)]
             same = (following >= 0) & (history.process[following] == history.process)
             log = np.where(same, log[following], UNKNOWN)
-            floor = floor[following]
+            floor, replaced = floor[following], replaced[following]
         depth = np.where(log >= 0, self.nodes[np.maximum(log, 0), DEPTH], UNKNOWN)
         reach = np.minimum(history.commit, depth)
-        grew = (reach > 0) & ((reach != history.before(reach)) | (log != history.before(log)))
-        places = np.flatnonzero(grew & (reach >= floor))
+        before = history.before(reach)
+        other_log = log != history.before(log)
+        places = np.flatnonzero((reach >= floor) & (reach > 0) & ((reach != before) | other_log))
         nodes = np.empty(len(places), np.int64)
         self.loops.entries_at(self.nodes, log[places], floor[places], reach[places], nodes)
+        cut = np.where(other_log & (replaced > 0), replaced - 1, before)
+        since = np.maximum(np.minimum(before, cut) + 1, floor)[places]
         found = nodes > 0
-        return places[found], nodes[found], floor[places[found]]
+        places = places[found]
+        return Committed(places, nodes[found], floor[places], since[found])
 
     def writer(self, node: int) -> int:
         """The place of the change that first wrote an entry, in program order; see `stored`."""

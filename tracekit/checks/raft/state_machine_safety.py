@@ -6,9 +6,9 @@ import numpy as np
 
 from tracekit.checks.raft.evidence import SHOWN, not_recorded, violation
 from tracekit.checks.raft.history import UNKNOWN, Int64, RaftHistory, raft_history, raft_occurs, several
-from tracekit.checks.raft.logs import raft_logs
+from tracekit.checks.raft.logs import RaftLogs, raft_logs
 from tracekit.execution import Execution, Options
-from tracekit.kernels.raft import DEPTH, HEADS
+from tracekit.kernels.raft import DEPTH
 from tracekit.registry import check
 from tracekit.results import CheckResult, Violation
 
@@ -108,47 +108,51 @@ def _told(history: RaftHistory, places: Int64, values: Int64, by_term: bool) -> 
 
 def _committed(execution: Execution) -> CheckResult:
     history, logs = execution.derive(raft_history), execution.derive(raft_logs)
-    places, nodes, floors = logs.committed
-    if not len(places):
+    known = logs.committed
+    if not len(known.place):
         missing = not_recorded(history, "raft.commit", "raft.log_from")
         missing = not_recorded(history, "raft.apply_index") + missing if missing else ()
         return CheckResult(reasons=missing, applicable=False)
-    order = np.argsort(history.rows[places], kind="stable")
-    places, nodes, floors = places[order], nodes[order], floors[order]
-    out = np.zeros((len(places), 2), np.int64)
-    full = logs.loops.divergent_commits(
-        logs.nodes, np.stack([nodes, floors], axis=1), np.empty((HEADS, 2), np.int64), out
-    )
-    broken = np.flatnonzero(out[:, 0])
-    _, first = np.unique(out[broken, 0], return_index=True)
-    broken = broken[first]
+    room = np.maximum(logs.nodes[known.node, DEPTH] - known.since + 1, 0)
+    found = np.empty((int(room.sum()), 2), np.int64)
+    found = found[: logs.loops.newest_entries(logs.nodes, known.node, known.since, found)]
+    places, nodes = known.place[found[:, 0]], found[:, 1]
+    index = logs.nodes[nodes, DEPTH]
+    order = np.lexsort((history.rows[places], index))
+    places, nodes, index = places[order], nodes[order], index[order]
+    starts = np.flatnonzero(np.append(True, np.diff(index) != 0))
+    term, digest = logs.term_of(nodes), logs.digest_codes(nodes)
+    by_term, by_digest = several(term, starts), several(digest, starts)
+    broken, ends = np.flatnonzero(by_term | by_digest), np.append(starts[1:], len(places))
     told = []
     for b in broken[:SHOWN].tolist():
-        index, place = int(out[b, 0]), int(places[b])
-        mine, theirs = (int(logs.loops.ancestor(logs.nodes, log, index)) for log in (nodes[b], out[b, 1]))
-        deep = np.flatnonzero(logs.nodes[nodes[:b], DEPTH] >= index)
-        other = next(int(places[i]) for i in deep if logs.loops.ancestor(logs.nodes, nodes[i], index) == theirs)
-        names = [history.who(other), history.who(place)]
-        told.append(
-            violation(
-                history,
-                "different-entries-committed",
-                f"{names[0]} and {names[1]} committed different entries at index {index}: {logs.describe(theirs)} and "
-                f"{logs.describe(mine)}.",
-                [(other, f"commits {logs.describe(theirs)}"), (place, f"commits {logs.describe(mine)}")],
-                facts={"index": index, "processes": names},
-            )
-        )
-    known = bool((logs.digest_codes(nodes) >= 0).all())
+        group = slice(starts[b], ends[b])
+        told.append(_told_committed(logs, places[group], nodes[group], (term if by_term[b] else digest)[group]))
     reasons: tuple[str, ...] = ()
-    if not known:
+    if bool((digest < 0).any()):
         reasons = ("terms agree, but the commands are not recorded (raft.entry_digests, raft.apply_digest)",)
-    if full:
-        reasons += ("committed logs diverge too much to follow them all",)
     return CheckResult(
-        examined={"committed entries": int(logs.nodes[nodes, DEPTH].max())},
+        examined={"committed entries": len(places)},
         violations=tuple(told),
         violations_total=len(broken),
         reasons=reasons,
-        method="committed entries, since applications are not recorded",
+        method="committed entries, by index, since applications are not recorded",
+    )
+
+
+def _told_committed(logs: RaftLogs, places: Int64, nodes: Int64, values: Int64) -> Violation:
+    history = logs.history
+    known = np.flatnonzero(values >= 0)
+    pair = [int(known[0]), int(known[values[known] != values[known[0]]][0])]
+    index, what = int(logs.nodes[nodes[0], DEPTH]), [logs.describe(int(nodes[i])) for i in pair]
+    if what[0] == what[1]:
+        what = [f"{w}, command {logs.digest(int(nodes[i]))}" for w, i in zip(what, pair, strict=True)]
+    names = [history.who(int(places[i])) for i in pair]
+    whose = f"{names[0]} and {names[1]}" if names[0] != names[1] else f"{names[0]}, at two times,"
+    return violation(
+        history,
+        "different-entries-committed",
+        f"{whose} knew different entries at index {index} to be committed: {what[0]} and {what[1]}.",
+        [(int(places[i]), f"has {w} committed") for w, i in zip(what, pair, strict=True)],
+        facts={"index": index, "processes": names},
     )
