@@ -291,3 +291,23 @@ def quiet(rounds: int = 10) -> tuple[Result, Execution]:
         rests_on=("order: message ids",),
         command="tracekit analyze quiet.parquet",
     ), execution
+
+
+def stale_read() -> tuple[Result, Execution]:
+    """A register: a read that began after a write had ended returns what was there before; one write stays open."""
+    s = Script(("c1", "c2", "c3"), Run(model="register"))
+    for op, value in enumerate((1, 2)):
+        s.event("c1", "invoke", None, op=op, f="write", value=value)
+        s.event("c1", "ok", None, op=op, f="write", value=value)
+    s.event("c3", "invoke", None, op=0, f="write", value=3)
+    s.event("c2", "invoke", None, op=0, f="read")
+    s.event("c2", "ok", None, op=0, f="read", value=1)
+    execution = Execution(s.builder.build(path="stale.parquet"))
+    witness = execution.witness([(1, "writes 1"), (3, "writes 2"), (6, "reads 1")])
+    violation = Violation("stale-read", "c2 read 1 after 2 had replaced it.", witness, (execution.edge(1, 3),))
+    check = CheckResult(
+        check="consistency.linearizable", required=True, examined={"operations": 4}, violations=(violation,),
+        violations_total=1, facts={"key": None},
+    )  # fmt: skip
+    trace = summary(execution.trace, "stale.parquet", "3 clients")
+    return Result(trace=trace, checks=(check,), rests_on=("model: register (declared)",)), execution

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.report.runs import MILLISECOND, Script, figure8, hostile, quiet, summary
+from tests.report.runs import MILLISECOND, Script, figure8, hostile, quiet, stale_read, summary
 from tracekit.execution import Execution
 from tracekit.report.html.charts import events_over_time, faults, raft_terms
 from tracekit.report.html.data import BEGINNING, counts, headline, report_data
@@ -365,3 +365,18 @@ def test_lost_and_unsent_messages_are_marked() -> None:
     assert [bool(e.get("lost")) for e in events] == [True, False, False, False]
     assert [bool(e.get("orphan")) for e in events] == [False, False, False, True]
     assert [bool(e.get("reaches")) for e in events] == [False, True, False, False]
+
+
+def test_operations_come_with_both_their_ends() -> None:
+    data = report_data(*stale_read())
+    events = data["events"]
+    violation = data["checks"][0]["violations"][0]
+    assert [events[k]["id"] for k in violation["partners"]] == ["c1:0", "c1:2", "c2:0"]
+    for event in events:
+        if event["id"] == "c3:0":
+            assert "partner" not in event
+        else:
+            partner = events[event["partner"]]
+            assert partner["p"] == event["p"]
+            assert {event["kind"], partner["kind"]} == {"invoke", "ok"}
+            assert events[partner["partner"]] is event

@@ -117,10 +117,12 @@ def _plain_dict(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _violation(violation: Violation, table: EventTable) -> dict[str, Any]:
-    witness = []
+    witness, partners = [], list[int]()
     for event in violation.events:
         row = table.find(event.event)
         number = table.add([row], always=True) if row is not None else []
+        partner = table.partner(row) if row is not None else None
+        partners += table.add([partner] if partner is not None else [], always=True)
         witness.append(
             {
                 "event": event.event,
@@ -136,6 +138,7 @@ def _violation(violation: Violation, table: EventTable) -> dict[str, Any]:
         "damage": shorten(violation.damage),
         "facts": _plain_dict(violation.facts),
         "witness": witness,
+        "partners": partners,
         "edges": [{"from": e.start, "to": e.end, "reason": shorten(e.reason)} for e in violation.edges],
     }
 

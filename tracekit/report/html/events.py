@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,24 @@ class EventTable:
                 return int(rows[at])
         return trace.find(event)
 
+    @cached_property
+    def _partners(self) -> tuple[Rows, Rows]:
+        """Rows of invocations and completions that belong together, both ways: sorted rows, and the partner of each."""
+        if not bool(self.execution.trace.is_kind(Kind.INVOKE).any()):
+            return np.empty(0, np.int64), np.empty(0, np.int64)
+        operations = self.execution.operations
+        both = (operations.invoke >= 0) & (operations.completion >= 0)
+        ends = operations.invoke[both], operations.completion[both]
+        rows = np.concatenate(ends)
+        order = np.argsort(rows, kind="stable")
+        return rows[order], np.concatenate(ends[::-1])[order]
+
+    def partner(self, row: int) -> int | None:
+        """The completion of an invocation, the invocation of a completion; None where none was recorded."""
+        rows, partners = self._partners
+        at = int(np.searchsorted(rows, row))
+        return int(partners[at]) if at < len(rows) and rows[at] == row else None
+
     def lanes(self) -> list[int]:
         """Codes of all processes: first those with events in the table, in the order of the trace, then the others."""
         trace = self.execution.trace
@@ -114,6 +133,9 @@ class EventTable:
             }
             if row in senders:
                 record["senders"] = [[self.numbers.get(s, -1), trace.event(s)] for s in senders[row]]
+            partner = self.partner(row)
+            if partner is not None:
+                record["partner"] = self.numbers.get(partner, -1)
             record |= {mark: True for mark, having in marked.items() if having[number]}
             state = {"term": term(row), "role": role(row)}
             out.append(record | {key: value for key, value in state.items() if value is not None})

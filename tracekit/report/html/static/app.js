@@ -135,7 +135,7 @@ class App {
     const focused = nav.contains(document.activeElement) ? document.activeElement.dataset.item : null;
     const scrolled = nav.scrollTop;
     nav.replaceChildren(...[
-      el("ul", {}, this.item({ view: "run" }, el("span", { class: "mark plain", "aria-hidden": "true" }, "↗"), "the run", `${run.lanes.length} processes`)),
+      el("ul", {}, this.item({ view: "run" }, el("span", { class: "mark plain", "aria-hidden": "true" }, "↗"), "the run", plural(run.lanes.length, "process"))),
       this.section("required", of("violated").map((c) => this.checkItem(c)), of("unknown").map((c) => this.checkItem(c)), this.fold("holds", of("holds"), "hold"),
         !required.length && el("li", { class: "muted" }, "nothing examined")),
       ladder.some((c) => !c.required) && this.section("consistency", ladder.map((c) => this.checkItem(c))),

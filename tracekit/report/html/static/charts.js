@@ -101,7 +101,7 @@ async function eventsChart(app, run, node) {
   }
   const layout = baseLayout(run, node.clientHeight || 130);
   Object.assign(layout, { barmode: "stack", bargap: 0, shapes: faultShapes(run, scale), hovermode: "x" });
-  layout.yaxis = { ...layout.yaxis, range: [0, top * 1.18], nticks: 4, tickformat: "~s" };
+  layout.yaxis = { ...layout.yaxis, range: [0, top * 1.18], nticks: 4, tickformat: top < 1000 ? "d" : "~s", dtick: top <= 4 ? 1 : undefined };
   const spans = run.charts.faults.spans;
   if (spans.length) {
     traces.push({ type: "scatter", mode: "markers", x: spans.map((s) => s.start * scale.factor), y: spans.map(() => 0), cliponaxis: false,
@@ -158,7 +158,7 @@ function chartStrip(app, run) {
   if (faults.total > faults.shown) notes.push(`the first ${number(faults.shown)} of ${number(faults.total)} faults shown`);
   const legend = Object.keys(events.counts).map((kind) => el("li", {}, svg("svg", { width: 9, height: 9, "aria-hidden": "true" }, svg("rect", { width: 9, height: 9, fill: KIND_COLOURS[kind] })), kind));
   const eventsNode = el("div", { class: "chart", role: "img", "aria-label": `Events over time: ${Object.entries(events.counts).map(([kind, y]) => `${number(y.reduce((a, b) => a + b, 0))} ${kind}`).join(", ")}` });
-  const termsNode = terms && el("div", { class: "chart", role: "img", "aria-label": `Raft terms: ${plural(terms.total, "span")} of one term and role, at ${plural(terms.processes.length, "process").replace("processs", "processes")}` });
+  const termsNode = terms && el("div", { class: "chart", role: "img", "aria-label": `Raft terms: ${plural(terms.total, "span")} of one term and role, at ${plural(terms.processes.length, "process")}` });
   const strip = [
     el("figure", {}, el("figcaption", {}, el("b", {}, "events over time"), " ", el("span", { class: "muted" }, notes.join(" · ")),
       el("ul", { class: "legend" }, faults.spans.some((s) => s.kind === "fault") && el("li", {}, el("span", { class: "swatch" }), "under a fault"),

@@ -70,8 +70,8 @@ class Viewer {
       el("span", { class: "group" }, this.growButtons(tool)));
     this.head.replaceChildren(
       el("span", { class: "group", role: "group", "aria-label": "Horizontal axis" }, el("span", { class: "muted" }, "axis"),
-        toggle("causal", "causal", "by happens-before (c)"), toggle("time", "time", `by ${this.run.time.label} (t)`)),
-      el("span", { class: "muted says" }, diagram.axis === "time" ? `by ${this.run.time.label}` : `an event stands right of all that it depends on · ${this.run.order}`),
+        toggle("causal", diagram.history ? "order" : "causal", "by happens-before (c)"), toggle("time", "time", `by ${this.run.time.label} (t)`)),
+      el("span", { class: "muted says" }, diagram.axis === "time" ? `by ${this.run.time.label}` : diagram.history ? `in the order of ${this.run.time.label}; distances mean nothing` : `an event stands right of all that it depends on · ${this.run.order}`),
       el("span", { class: "group", role: "group", "aria-label": "Zoom" },
         tool("out", "−", () => this.setZoom(diagram.zoom / 1.5), { "aria-label": "Narrower" }),
         tool("in", "+", () => this.setZoom(diagram.zoom * 1.5), { "aria-label": "Wider" })));
@@ -208,7 +208,7 @@ function facts(values, title) {
   const entries = Object.entries(values);
   if (!entries.length) return null;
   return el("section", { class: "facts" }, el("h3", {}, title), el("dl", { class: "fields" }, entries.map(([name, value]) => [
-    el("dt", {}, traced(name.replace(/_/g, " "))), el("dd", {}, traced(typeof value === "object" && value !== null ? JSON.stringify(value) : number(value)))])));
+    el("dt", {}, traced(name.replace(/_/g, " "))), el("dd", {}, traced(value === null ? "–" : typeof value === "object" ? JSON.stringify(value) : number(value)))])));
 }
 
 function examinedText(check) {
@@ -256,10 +256,10 @@ function violationPanel(app, run, check, index) {
   const around = violation.around && { ...violation.around, past: numbered(run, violation.around.past),
     concurrent: numbered(run, violation.around.concurrent), future: numbered(run, violation.around.future) };
   const viewer = new Viewer(app, run, {
-    witness, around, start: witness,
+    witness, around, start: [...witness, ...numbered(run, violation.partners)],
     ties: violation.edges.map((e) => ({ from: byName.get(e.from), to: byName.get(e.to), reason: e.reason })).filter((t) => t.from && t.to),
     everything: run.run.whole ? numbered(run, run.run.events) : null,
-    caption: (v) => `${number(v.shown.size)} of ${plural(run.trace.events, "event")}${v.shown.size === witness.length ? ": the witness" : ""}`,
+    caption: (v) => `${number(v.shown.size)} of ${plural(run.trace.events, "event")}${v.shown.size === new Set(v.start).size ? ": the witness" : ""}${violation.partners.length && v.shown.size === new Set(v.start).size ? " with its operations’ other ends" : ""}`,
   });
   const damage = violation.damage && el("p", { class: "damage" }, el("b", {}, "Damage: "), traced(violation.damage));
   if (damage) viewer.main.append(damage);

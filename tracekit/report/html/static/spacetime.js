@@ -70,7 +70,7 @@ class SpaceTime {
     this.taken = [];
     for (const event of this.story) if (this.x.has(event)) this.free(this.x.get(event) - 9, this.y.get(event.p) - 22, 18, 14);
     for (const event of this.drawn) this.taken.push({ x: this.x.get(event) - 6, y: this.y.get(event.p) - 6, width: 12, height: 12 });
-    drawing.append(this.axisGroup(height), this.railsGroup(), this.arrowsGroup(), this.tiesGroup(), this.termLabels, this.marksGroup());
+    drawing.append(this.axisGroup(height), this.railsGroup(), this.operationsGroup(), this.arrowsGroup(), this.tiesGroup(), this.termLabels, this.marksGroup());
     this.canvas.replaceChildren(drawing);
     this.drawLabels();
     this.highlight();
@@ -101,7 +101,8 @@ class SpaceTime {
       this.x = new Map(drawn.map((e) => [e, PAD + (e.t - this.first) * this.scale]));
       this.width = plot + 2 * PAD;
     } else {
-      const depth = causalDepths(drawn, this.story);
+      this.history = drawn.length > 0 && drawn.every((e) => e.t !== null && OPERATION.has(e.kind));
+      const depth = causalDepths(drawn, this.history ? inRealTime(drawn) : this.story);
       const columns = [...depth.values()].reduce((a, b) => Math.max(a, b), 0);
       const step = Math.min(92, Math.max(22, room / Math.max(1, columns))) * this.zoom;
       this.x = new Map(drawn.map((e) => [e, PAD + depth.get(e) * step]));
@@ -153,6 +154,25 @@ class SpaceTime {
           termShown = event.term;
         }
       });
+    }
+    return group;
+  }
+
+  // Operations as the intervals between invocation and completion; open at the right where no answer came.
+  operationsGroup() {
+    const group = svg("g", { class: "operations", "aria-hidden": "true" });
+    for (const event of this.drawn) {
+      if (event.kind !== "invoke") continue;
+      const end = event.partner >= 0 ? this.run.events[event.partner] : null;
+      const open = event.partner === undefined || (end && end.kind === "info");
+      if (!open && !this.x.has(end)) continue;
+      const [x, y] = this.point(event);
+      const right = open ? this.width - 6 : this.x.get(end);
+      const text = shortened((end || event).text.replace(/^(invoke|ok|info) /, ""), 30);
+      group.append(svg("rect", { class: `operation${open ? " unanswered" : ""}`, x, y: y - 8, width: Math.max(2, right - x), height: 16, rx: 8 }));
+      if (this.free(x + 10, y - 6, 6.4 * text.length, 12) && 6.4 * text.length + 20 < right - x) {
+        group.append(svg("text", { class: "operation-label", x: (x + right) / 2, y: y + 4, "text-anchor": "middle" }, text));
+      }
     }
     return group;
   }
@@ -352,9 +372,16 @@ class SpaceTime {
       this.drawn.some((e) => e.term !== undefined) && el("li", {}, svg("svg", { width: 30, height: 12, viewBox: "0 0 30 12", "aria-hidden": "true" },
         svg("line", { class: "rail term term-1 leads", x1: 0, x2: 14, y1: 6, y2: 6 }),
         svg("line", { class: "rail term term-1", x1: 16, x2: 30, y1: 6, y2: 6 })), "leads · follows; colour: term"),
-      this.root.querySelector(".rail.gap") && el("li", {}, svg("svg", { width: 22, height: 12, viewBox: "0 0 22 12", "aria-hidden": "true" },
+      this.root.querySelector(".rail.gap.term") && el("li", {}, svg("svg", { width: 22, height: 12, viewBox: "0 0 22 12", "aria-hidden": "true" },
         svg("line", { class: "rail term term-1 gap", x1: 0, x2: 22, y1: 6, y2: 6 })), "pale: events left out"));
   }
+}
+
+const OPERATION = new Set(["invoke", "ok", "fail", "info"]);
+
+// By recorded time; of events at one moment, invocations first: then their operations overlap, as the order says.
+function inRealTime(events) {
+  return [...events].sort((a, b) => a.t - b.t || (b.kind === "invoke") - (a.kind === "invoke"));
 }
 
 function messageOf(event) {
