@@ -136,7 +136,7 @@ BUGS: dict[str, Bug] = {
         Bug(
             Mutant("stale-reads", "a read reflects every write completed before it (8)", "consistency.linearizable"),
             StaleReads,
-            ("partition", "crash"),
+            ("partition", "loss"),
         ),
         Bug(
             Mutant(
