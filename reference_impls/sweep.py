@@ -56,12 +56,12 @@ def _sweep(protocol: Protocol, seeds: int, operations: int, network: str | None)
         events += count
         verdicts[verdict] += 1
         if verdict != "holds":
-            print(f"{simulation}: {verdict} {' '.join(violated)}")  # noqa: T201 - a script
+            print(f"{simulation}: {verdict} {' '.join(violated)}")
         elif sys.stderr.isatty():
-            print(f"\r{seed + 1} of {seeds}", end="", file=sys.stderr)  # noqa: T201 - a script
+            print(f"\r{seed + 1} of {seeds}", end="", file=sys.stderr)
     seconds = time.perf_counter() - began
     told = ", ".join(f"{count} {verdict}" for verdict, count in sorted(verdicts.items()))
-    print(f"{protocol.name}: {seeds} seeds, {events:,} events, {seconds:.0f} s: {told}")  # noqa: T201 - a script
+    print(f"{protocol.name}: {seeds} seeds, {events:,} events, {seconds:.0f} s: {told}")
     return 0 if set(verdicts) <= {"holds"} else 1
 
 
@@ -75,7 +75,7 @@ def _hunt(protocol: Protocol, mutant: Mutant, seeds: int, operations: int) -> bo
         if first is None and mutant.caught_by in violated:
             first = seed
     others = ", ".join(f"{name} {count}" for name, count in found.most_common() if name != mutant.caught_by)
-    print(  # noqa: T201 - a script
+    print(
         f"{mutant.name:<24} {mutant.caught_by:<28} {found[mutant.caught_by]:>3} of {seeds} seeds, "
         f"first {'none' if first is None else first}{'; also ' + others if others else ''}"
     )
