@@ -39,7 +39,7 @@ def compare(trace: Trace) -> dict[str, CheckResult]:
     return found
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(STEPS, PROCESSES)
 def test_definitions_where_rules_are_broken(steps: list[Step], processes: int) -> None:
     compare(play(steps, processes, mistakes=True, sparse=False))
@@ -59,14 +59,14 @@ def test_committed_entries_stand_for_applications_that_were_not_recorded(steps: 
     compare(replace(trace, columns=rest))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(STEPS, PROCESSES)
 def test_silent_where_no_rule_is_broken(steps: list[Step], processes: int) -> None:
     for name, result in compare(play(steps, processes, mistakes=False, sparse=False)).items():
         assert result.verdict in (Verdict.HOLDS, Verdict.NOT_APPLICABLE), (name, result.reasons)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(STEPS, PROCESSES)
 def test_a_witness_is_in_causal_order(steps: list[Step], processes: int) -> None:
     trace = play(steps, processes, mistakes=True, sparse=False)

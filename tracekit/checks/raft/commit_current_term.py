@@ -43,7 +43,8 @@ def commit_current_term(execution: Execution, options: Options) -> CheckResult:
         Linear in the events, times the logarithm of the log's length.
 
     Reference
-        Raft, 5.4.2, Figure 8; Figure 2, rules for leaders.
+        Raft 5.4.2, Figure 8. Also Figure 2, rules for leaders.
+        Ongaro and Ousterhout, In Search of an Understandable Consensus Algorithm (extended version), 2014.
     """
     history, logs = execution.derive(raft_history), execution.derive(raft_logs)
     commits = execution.derive(leader_commits)
@@ -88,7 +89,7 @@ def _told(logs: RaftLogs, place: int, entry: int) -> Violation:
         "older-term-committed-by-counting",
         f"{name}, leader of term {term}, committed entry {index} of term {old} by counting copies. "
         "A leader may commit by counting only entries of its own term.",
-        [*events, (place, f"commits {'up to ' if index > 1 else ''}entry {index}, term {old}")],
+        [*events, (place, f"commits entry {index}, term {old}")],
         facts={
             "leader": name,
             "term": term,

@@ -35,7 +35,8 @@ def commit_index_monotonic(execution: Execution, options: Options) -> CheckResul
         Linear in the events.
 
     Reference
-        Raft, Figure 2, commitIndex ("increases monotonically"), and AppendEntries receiver rule 5.
+        Raft, Figure 2. State commitIndex ("increases monotonically"); AppendEntries receiver rule 5.
+        Ongaro and Ousterhout, In Search of an Understandable Consensus Algorithm (extended version), 2014.
     """
     history = execution.derive(raft_history)
     missing = not_recorded(history, "raft.commit")

@@ -49,7 +49,8 @@ def commit_quorum(execution: Execution, options: Options) -> CheckResult:
         Commits times processes, times the logarithm of the log's length.
 
     Reference
-        Raft, 5.3 and 5.4.2; Figure 2, rules for leaders. Joint consensus: section 6.
+        Raft 5.3, 5.4.2. Also Figure 2, rules for leaders; joint consensus in section 6.
+        Ongaro and Ousterhout, In Search of an Understandable Consensus Algorithm (extended version), 2014.
     """
     history, logs = execution.derive(raft_history), execution.derive(raft_logs)
     commits = execution.derive(leader_commits)
@@ -81,6 +82,7 @@ def commit_quorum(execution: Execution, options: Options) -> CheckResult:
         violations=tuple(told),
         violations_total=len(broken),
         reasons=reasons,
+        rests_on=groups.rests_on + causal.rests_on,
         method=f"entries stored before each commit, {causal.method}",
     )
 
@@ -88,7 +90,9 @@ def commit_quorum(execution: Execution, options: Options) -> CheckResult:
 def _judged(logs: RaftLogs, groups: Configurations, causal: Order, place: Int64, entry: Int64, index: Int64) -> Int64:
     holds = _holds(logs, causal, place, entry, index)
     answer = groups.quorum(place, holds)
-    for i in np.flatnonzero(answer != YES).tolist():
+    removed = logs.replaced[logs.replaced > 0]
+    lowest = int(removed.min()) if len(removed) else np.iinfo(np.int64).max
+    for i in np.flatnonzero((answer != YES) & (index >= lowest)).tolist():
         holds[i] = _ever(logs, causal, int(place[i]), int(entry[i]), int(index[i]), holds[i])
     return causal.excused(groups.quorum(place, holds))
 
@@ -121,13 +125,16 @@ def _begun_late(execution: Execution) -> list[int]:
 
 
 def _ever(logs: RaftLogs, causal: Order, place: int, entry: int, index: int, holds: NDArray[np.int64]) -> Int64:
-    """The same for one commit, with every state before it and not only the last; O(changes), for suspicious commits."""
+    """The same for one commit, with what processes had stored before they removed it again. O(removals), for commits
+    that look wrong."""
     frontier = causal.frontiers(np.array([place]))[0]
-    mine = logs.changes[logs.changes < (causal.begin[: len(frontier)] + frontier)[logs.history.process[logs.changes]]]
+    process = logs.history.process
+    cut = logs.changes[(logs.replaced > 0) & (logs.replaced <= index)]
+    mine = cut[cut < (causal.begin[: len(frontier)] + frontier)[process[cut]]] - 1
     held = logs.entries(mine, np.full(len(mine), index))
     out = holds.copy()
-    out[np.unique(logs.history.process[mine[logs.term_of(held) == logs.nodes[entry, TERM]]])] = YES
-    unknown = np.unique(logs.history.process[mine[held == -1]])
+    out[np.unique(process[mine[logs.term_of(held) == logs.nodes[entry, TERM]]])] = YES
+    unknown = np.unique(process[mine[(held >= 0) & (logs.term_of(held) < 0)]])
     out[unknown] = np.where(out[unknown] == NO, UNDECIDED, out[unknown])
     return out
 

@@ -33,13 +33,15 @@ def commit_stability(execution: Execution, options: Options) -> CheckResult:
     Cannot see
         Changes before raft.log_known_from (snapshots). Without digests, another command of the same term at the same
         index.
+        Where a log is recorded only when it reaches the disk, so that the commit index runs ahead of it, a commit
+        counts from the next log change on; what that change itself does is not seen.
 
     Cost
         Linear in the events and entries written.
 
     Reference
-        Raft, Figure 2, AppendEntries receiver rule 3 ("if an existing entry conflicts"), and 5.4.3, State Machine
-        Safety.
+        Raft, Figure 2. AppendEntries receiver rule 3 ("If an existing entry conflicts"); 5.3, 5.4.3.
+        Ongaro and Ousterhout, In Search of an Understandable Consensus Algorithm (extended version), 2014.
     """
     history, logs = execution.derive(raft_history), execution.derive(raft_logs)
     missing = not_recorded(history, "raft.commit", "raft.log_from")
@@ -78,6 +80,7 @@ def commit_stability(execution: Execution, options: Options) -> CheckResult:
         violations=tuple(violations),
         violations_total=len(broken),
         applicable=bool(judged.any()),
+        rests_on=logs.rests_on,
         method="log changes against the commit index before",
     )
 

@@ -67,6 +67,14 @@ class Configurations:
     at: Int64
     reason: str = ""
 
+    @property
+    def rests_on(self) -> tuple[str, ...]:
+        """What a verdict supposes, for people; nothing where the voters were recorded or their number declared."""
+        trace = self.history.execution.trace
+        if self.history.recorded("raft.voters") or trace.run.n is not None:
+            return ()
+        return (f"voters: all {len(self.history.members)} processes that run Raft (assumed)",)
+
     def quorum(self, places: Int64, holds: NDArray[np.int64]) -> NDArray[np.int64]:
         """Whether quorums of the configurations in force at events agree; (k,) of `YES`, `NO`, `UNDECIDED`.
 

@@ -36,8 +36,8 @@ def election_safety(execution: Execution, options: Options) -> CheckResult:
         Linear in the events.
 
     Reference
-        Raft, Figure 3, Election Safety; 5.2. Ongaro and Ousterhout, In Search of an Understandable Consensus
-        Algorithm (extended version), 2014.
+        Raft 5.2, Figure 3. Election Safety.
+        Ongaro and Ousterhout, In Search of an Understandable Consensus Algorithm (extended version), 2014.
     """
     history = execution.derive(raft_history)
     places = history.leaderships

@@ -38,7 +38,8 @@ def leader_append_only(execution: Execution, options: Options) -> CheckResult:
         Linear in the events and entries written.
 
     Reference
-        Raft, Figure 3, Leader Append-Only; 5.3.
+        Raft 5.3, Figure 3. Leader Append-Only.
+        Ongaro and Ousterhout, In Search of an Understandable Consensus Algorithm (extended version), 2014.
     """
     history, logs = execution.derive(raft_history), execution.derive(raft_logs)
     if not len(history.leaderships):

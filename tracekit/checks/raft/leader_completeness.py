@@ -33,12 +33,15 @@ def leader_completeness(execution: Execution, options: Options) -> CheckResult:
     Cannot see
         Entries before raft.log_known_from (snapshots) and logs that were not recorded. Entries that were committed
         while no process noticed. A leader that led already when its recording began is judged by its log there.
+        Where a log is recorded only when it reaches the disk, so that the commit index runs ahead of it, a commit
+        counts from the next log change on; what that change itself does is not seen.
 
     Cost
         Linear in the events, times the logarithm of the log's length, while committed logs agree.
 
     Reference
-        Raft, Figure 3, Leader Completeness; 5.4.
+        Raft 5.4, Figure 3. Leader Completeness.
+        Ongaro and Ousterhout, In Search of an Understandable Consensus Algorithm (extended version), 2014.
     """
     history, logs = execution.derive(raft_history), execution.derive(raft_logs)
     leaders = history.leaderships
@@ -79,6 +82,7 @@ def leader_completeness(execution: Execution, options: Options) -> CheckResult:
         violations=tuple(told),
         violations_total=len(broken),
         reasons=reasons,
+        rests_on=logs.rests_on,
         method="committed logs by term against each leader's first log",
     )
 

@@ -45,7 +45,8 @@ def leader_quorum(execution: Execution, options: Options) -> CheckResult:
         Linear in the events, plus elections times processes.
 
     Reference
-        Raft, 5.2; Figure 2, rules for candidates. Joint consensus: section 6.
+        Raft 5.2. Also Figure 2, rules for candidates; joint consensus in section 6.
+        Ongaro and Ousterhout, In Search of an Understandable Consensus Algorithm (extended version), 2014.
     """
     history, given = execution.derive(raft_history), execution.derive(votes)
     elected = history.elected
@@ -74,6 +75,7 @@ def leader_quorum(execution: Execution, options: Options) -> CheckResult:
         reasons=reasons,
         violations=tuple(_told(history, groups, given, holds[b], int(elected[b])) for b in broken[:SHOWN].tolist()),
         violations_total=len(broken),
+        rests_on=groups.rests_on + causal.rests_on,
         method=f"votes before each election, {causal.method}",
     )
 

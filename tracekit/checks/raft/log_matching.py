@@ -39,7 +39,8 @@ def log_matching(execution: Execution, options: Options) -> CheckResult:
         Sorting the distinct entries; linear in the entries written otherwise.
 
     Reference
-        Raft, Figure 3, Log Matching; 5.3.
+        Raft 5.3, Figure 3. Log Matching.
+        Ongaro and Ousterhout, In Search of an Understandable Consensus Algorithm (extended version), 2014.
     """
     history, logs = execution.derive(raft_history), execution.derive(raft_logs)
     nodes = np.flatnonzero(logs.known & (logs.nodes[:, TERM] >= 0))

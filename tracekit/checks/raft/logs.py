@@ -112,6 +112,13 @@ class RaftLogs:
         rises = (history.commit > history.before(history.commit)) & ~history.restart
         return bool((rises & (self.log >= 0) & (history.commit > self._of_log(DEPTH))).any())
 
+    @property
+    def rests_on(self) -> tuple[str, ...]:
+        """What a verdict about committed entries supposes, for people."""
+        return (
+            "commit indexes run ahead of the recorded logs: a commit counts from the next log change on",
+        ) * self.lag
+
     @cached_property
     def committed(self) -> Committed:
         """What became known to be committed, and where; in a recording that lags, as of the next log change."""

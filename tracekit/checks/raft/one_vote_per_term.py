@@ -39,7 +39,8 @@ def one_vote_per_term(execution: Execution, options: Options) -> CheckResult:
         Sorting the votes; linear in the events otherwise.
 
     Reference
-        Raft, 5.2 ("each server will vote for at most one candidate in a given term") and Figure 2, votedFor.
+        Raft 5.2, Figure 2. State votedFor; RequestVote receiver rule 2.
+        Ongaro and Ousterhout, In Search of an Understandable Consensus Algorithm (extended version), 2014.
     """
     history = execution.derive(raft_history)
     given = execution.derive(votes)
@@ -59,7 +60,7 @@ def one_vote_per_term(execution: Execution, options: Options) -> CheckResult:
         places = given.place[mine].tolist()
         candidates = [history.names[c] for c in given.candidate[mine].tolist()]
         name, term = history.who(places[0]), int(given.term[start])
-        restarts = [p for p in range(places[0] + 1, places[1] + 1) if history.restart[p]]
+        restarts = (places[0] + 1 + np.flatnonzero(history.restart[places[0] + 1 : places[1] + 1])).tolist()
         forgot = ""
         if restarts:
             at = execution.trace.event(int(history.rows[restarts[0]]))

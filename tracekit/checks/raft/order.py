@@ -35,6 +35,11 @@ class Order:
         """For people."""
         return "by happens-before" if self.by_messages else "by the recorder's total order"
 
+    @property
+    def rests_on(self) -> tuple[str, ...]:
+        """What a verdict supposes, for people; nothing where happens-before decides."""
+        return () if self.by_messages else ("copies and votes: one recorder's total order (index)",)
+
     def frontiers(self, places: Int64) -> Int64:
         """(k, processes): how many first events of each process are before each event, itself included."""
         history = self.execution.derive(raft_history)

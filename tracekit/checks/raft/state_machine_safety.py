@@ -35,12 +35,15 @@ def state_machine_safety(execution: Execution, options: Options) -> CheckResult:
 
     Cannot see
         State that a process took over as a snapshot. Whether an entry applied had been committed.
+        Without applications, where a log is recorded only when it reaches the disk, so that the commit index runs
+        ahead of it: a commit counts from the next log change on; what that change itself does is not seen.
 
     Cost
         Sorting the applications; linear otherwise.
 
     Reference
-        Raft, Figure 3, State Machine Safety; 5.4.3.
+        Raft 5.4.3, Figure 3. State Machine Safety.
+        Ongaro and Ousterhout, In Search of an Understandable Consensus Algorithm (extended version), 2014.
     """
     history = execution.derive(raft_history)
     if history.recorded("raft.apply_index"):
@@ -136,6 +139,7 @@ def _committed(execution: Execution) -> CheckResult:
         violations=tuple(told),
         violations_total=len(broken),
         reasons=reasons,
+        rests_on=logs.rests_on,
         method="committed entries, by index, since applications are not recorded",
     )
 

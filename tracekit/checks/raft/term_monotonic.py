@@ -34,7 +34,8 @@ def term_monotonic(execution: Execution, options: Options) -> CheckResult:
         Linear in the events.
 
     Reference
-        Raft, Figure 2, currentTerm ("increases monotonically"), and 5.1.
+        Raft 5.1, Figure 2. State currentTerm ("increases monotonically").
+        Ongaro and Ousterhout, In Search of an Understandable Consensus Algorithm (extended version), 2014.
     """
     history = execution.derive(raft_history)
     missing = not_recorded(history, "raft.term")

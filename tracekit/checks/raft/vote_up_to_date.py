@@ -43,7 +43,8 @@ def vote_up_to_date(execution: Execution, options: Options) -> CheckResult:
         Sorting the votes; linear in the events otherwise.
 
     Reference
-        Raft, 5.4.1; Figure 2, RequestVote receiver rule 2.
+        Raft 5.4.1, Figure 2. RequestVote receiver rule 2.
+        Ongaro and Ousterhout, In Search of an Understandable Consensus Algorithm (extended version), 2014.
     """
     history, logs, given = execution.derive(raft_history), execution.derive(raft_logs), execution.derive(votes)
     mine = np.flatnonzero((given.candidate != given.voter) & given.cast)
