@@ -177,12 +177,12 @@ class _Reader:
         time = source.target in ("time_ns", "true_time_ns")
         if not (time and source.unit != "ns") and _fits(field.type, values):
             return values
-        convert = _time(source.unit) if time else _CONVERT[field.type]
+        convert = _time(source.unit) if time else _clock if source.target == "vclock" else _CONVERT[field.type]
         out = []
         for row, value in enumerate(values):
             try:
                 out.append(None if value is None else convert(value))
-            except (ValueError, TypeError, OverflowError):
+            except (ValueError, TypeError, OverflowError, RecursionError):
                 self.rejects.add(self.lines[row], f"not of type {field.type}", str(value), source.target)
                 out.append(None)
         return out
@@ -281,7 +281,7 @@ def _trace(path: Path, mapping: MappingFile, reader: _Reader, values: dict[str, 
             columns[target] = _column(target, found, typed=reader.typed)
     inferred: tuple[str, ...] = ()
     if "vclock" in values:
-        processes, columns["vclock"], inferred = _clocks(values["process"], values["vclock"], processes)
+        processes, columns["vclock"], inferred = _clocks(values["process"], values["vclock"], processes, reader)
     if not {"index", "time_ns", "true_time_ns"} & set(columns):
         columns["index"] = Column(np.arange(len(reader.table.rows)))
         inferred += ("real time: the order of the lines",)
@@ -321,11 +321,14 @@ def field_free(target: str) -> bool:
 
 
 def _clocks(
-    hosts: list[Any], values: list[Any], declared: Sequence[str]
+    hosts: list[Any], values: list[Any], declared: Sequence[str], reader: _Reader
 ) -> tuple[tuple[str, ...], AnyColumn, tuple[str, ...]]:
     """The processes in the order of vector components, and the clocks: lists in the declared order, or objects."""
     if not any(isinstance(value, dict) for value in values):
         return tuple(declared), from_values(values, pa.list_(pa.int64())), ()
+    for row, value in enumerate(values):
+        if isinstance(value, list):
+            reader.rejects.add(reader.lines[row], "a clock is a list where others are objects", str(value), "vclock")
     clocks = [value if isinstance(value, dict) else {} for value in values]
     names = list(dict.fromkeys(name for clock in clocks for name in clock))
     code = {name: k for k, name in enumerate(names)}

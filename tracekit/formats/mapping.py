@@ -20,6 +20,8 @@ from tracekit.trace.schema import REQUIRED
 
 TOP = ("absent", "csv", "event", "run", "text")
 OPTIONS = ("absent", "column", "constant", "default", "join", "keep", "optional", "pattern", "unit", "values", "when")
+READER = ("source", "line", "txn")
+"""Columns of a trace that no mapping fills: the reader itself does, or nothing in such a log can."""
 UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "iso": 0}
 
 
@@ -103,20 +105,21 @@ def load_mapping(path: Path) -> MappingFile:
     for key in raw:
         if key not in TOP:
             raise _unknown(path, lines, key, TOP)
-    event = raw.get("event")
-    event = event if isinstance(event, dict) else {}
+    for section in ("event", "run"):
+        if not isinstance(raw.setdefault(section, {}), dict):
+            raise _wrong(path, lines, section, raw[section], f"a table, [{section}]")
+    event, run = raw["event"], dict(raw["run"])
     missing = [name for name in REQUIRED if name not in event]
     if missing:
         raise TracekitError(
             "TK204", f"the mapping does not say where `{missing[0]}` comes from", at=str(path),
             want=f'under [event]:  {missing[0]} = "the log\'s column"', help="docs/formats/mapping.md has examples",
         )  # fmt: skip
-    run = dict(raw.get("run", {}))
     processes = _texts(path, lines, "processes", run.pop("processes", []))
     sources = tuple(
         _source(path, lines, target, choice)
         for target, value in event.items()
-        for choice in (value if isinstance(value, list) else [value])
+        for choice in (value or [None] if isinstance(value, list) else [value])
     )
     layout = _layout(path, lines, raw)
     return MappingFile(path, layout, sources, Run.from_json(json.dumps(run, default=str), f"{path}, [run]"), processes)
@@ -180,6 +183,9 @@ def _layout(path: Path, lines: list[str], raw: Mapping[str, Any]) -> Layout:
 
 def _source(path: Path, lines: list[str], target: str, value: Any) -> Source:
     number, text = place(path, lines, target)
+    if target in READER or value is None:
+        want = "a column of the trace that a log can fill" if target in READER else "at least one source"
+        raise _wrong(path, lines, target, value, want)
     if isinstance(value, str):
         return Source(target, number, text, paths=(value,))
     if not isinstance(value, dict):
@@ -192,6 +198,8 @@ def _source(path: Path, lines: list[str], target: str, value: Any) -> Source:
             )  # fmt: skip
     if sum(option in value for option in ("column", "join", "constant")) != 1:
         raise _wrong(path, lines, target, value, "one of column, join, constant")
+    if not (value.get("column", "-") and value.get("join", "-")):
+        raise _wrong(path, lines, target, value, "at least one column")
     values, when, unit = value.get("values"), value.get("when", {}), value.get("unit", "ns")
     if not isinstance(values, dict | None) or not isinstance(when, dict) or unit not in UNITS:
         raise _wrong(path, lines, target, value, f"tables as values and when; a unit of {', '.join(UNITS)}")
