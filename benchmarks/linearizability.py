@@ -209,7 +209,8 @@ def main() -> None:
     parser.add_argument("--no-plain", action="store_true")
     parser.add_argument("--only", default="")
     arguments = parser.parse_args()
-    print(f"{'case':<44} {'verdict':<9} {'read':>8} {'check':>8} {'ops/s':>12} {'configs':>8} {'plain':>8} {'ratio':>8}")
+    head = f"{'case':<44} {'verdict':<9} {'history':>8} {'check':>8} {'ops/s':>12} {'configs':>8}"
+    print(f"{head} {'plain':>8} {'ratio':>8}")
     for name, make in CASES.items():
         if arguments.only in name:
             row(name, make(10 if arguments.quick else 1), arguments.budget, not arguments.no_plain)

@@ -4,11 +4,10 @@ from tracekit.kernels.engine import kernel
 
 
 @kernel
-def zones(start, end, cluster, writer, first_out, last_out, early_out):
+def zones(start, end, cluster, first_out, last_out):
     """Per cluster (a write and the reads of its value) the operation that ends first and the one that starts last.
 
-    writer[c] is the operation that wrote c's value, -1 for the initial value. first_out and last_out come filled with
-    -1. early_out[c], filled with -1, becomes a read of c that had ended before its write began.
+    first_out and last_out come filled with -1. Operations of a negative cluster are left out.
     """
     for i in range(len(start)):
         c = cluster[i]
@@ -18,8 +17,6 @@ def zones(start, end, cluster, writer, first_out, last_out, early_out):
             first_out[c] = i
         if last_out[c] < 0 or start[i] > start[last_out[c]]:
             last_out[c] = i
-        if writer[c] >= 0 and end[i] < start[writer[c]] and (early_out[c] < 0 or end[i] < end[early_out[c]]):
-            early_out[c] = i
 
 
 @kernel

@@ -46,25 +46,20 @@ class Witnesses:
         """Two values of which each must come before the other."""
         old = self._seen(found.again)
         new = self._seen(found.after)
-        again = self.name(found.again)
         if found.before < 0:
             was = f"{old} is the initial value, so it came first"
         else:
             was = f"{self.name(found.before)} had ended before {self.name(found.after)} began, so {old} came first"
-        read = self.cells.actions.effect[found.again] == ANY
-        where = self._where(found.again)
-        if read:
-            first = f"{self._client(found.again)} read {old} {where} after {new} had replaced it"
-        else:
-            first = f"{old} and {new} {where} each come before the other"
-        begun = "this read" if read else again
-        text = f"{first}: {was}; but {self.name(found.back)} had ended before {begun} began."
+        text = (
+            f"{self._client(found.again)} read {old} {self._where(found.again)} after {new} had replaced it: {was}; "
+            f"but {self.name(found.back)} had ended before this read began."
+        )
         pairs = [(found.back, found.again)] + ([(found.before, found.after)] if found.before >= 0 else [])
         facts = self._facts(found.again) | {"values": [old, new]} | self._skew(pairs)
         ended = {found.before, found.back}
         entries = {e for e in (found.first, found.second, found.before, found.after, found.back, found.again) if e >= 0}
         return self._violation(
-            "stale-read" if read else "value-order", text + self._excuse(facts), entries, ended,
+            "stale-read", text + self._excuse(facts), entries, ended,
             [(a, b, "ended before it began") for a, b in pairs]
             + [(w, r, "wrote the value read") for w, r in ((found.first, found.again), (found.second, found.after))
                if w >= 0 and w != r]

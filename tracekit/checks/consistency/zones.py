@@ -77,9 +77,15 @@ def decide(cells: Cells) -> Zoned:
     sorting = np.argsort(key[written] * size + value[written], kind="stable")
     writer = np.concatenate([written[sorting], np.full(len(cells), -1, np.int64)])
     cluster = _clusters(key, value, writes, writer, len(written), size)
+    began = np.append(a.start, INITIAL)[writer[cluster]] if n else a.start
+    # Reads that ended before their write began are wrong by themselves; what else is wrong shows without them.
+    early = np.flatnonzero((cluster >= 0) & (a.end < began))
+    unwritten = np.flatnonzero(cluster < 0)
+    early_writer = writer[cluster[early]]
+    cluster[early] = -1
     run = kernels("linearizability_zones", work=2 * n)
-    first, last, early = (np.full(len(writer), -1, np.int64) for _ in range(3))
-    run.zones(a.start, a.end, cluster, writer, first, last, early)
+    first, last = (np.full(len(writer), -1, np.int64) for _ in range(2))
+    run.zones(a.start, a.end, cluster, first, last)
     low = np.where(first >= 0, a.end[first], INITIAL) if n else np.full(len(writer), INITIAL)
     low[len(written) :] = INITIAL
     high = np.where(last >= 0, a.start[last], INITIAL) if n else low.copy()
@@ -89,16 +95,17 @@ def decide(cells: Cells) -> Zoned:
     zoned = Zoned(cluster_place=rank, cluster=cluster, writes=writes)
     for k in np.flatnonzero(one >= 0).tolist():
         c, d = int(one[k]), int(two[k])
-        # The value whose return breaks the rule, the one with the later start, is called the first.
+        # The value whose return breaks the rule, the one with the later start, is called the first. That start is a
+        # read's: its cluster has an operation that ended before it, and no read ended before its write began.
         c, d = (c, d) if high[c] >= high[d] else (d, c)
         before = int(first[c]) if writer[c] >= 0 else -1
         zoned.clashes[k] = Clash(int(writer[c]), int(writer[d]), before, int(last[d]), int(first[d]), int(last[c]))
         zoned.counts[k] = int(count[k])
-    for c in np.flatnonzero(early >= 0)[::-1].tolist():
-        k = int(cluster_key[c])
-        zoned.early[k] = (int(early[c]), int(writer[c]))
+    for i, w in zip(early[::-1].tolist(), early_writer[::-1].tolist(), strict=True):
+        k = int(key[i])
+        zoned.early[k] = (i, w)
         zoned.counts[k] = zoned.counts.get(k, 0) + 1
-    for i in np.flatnonzero(cluster < 0)[::-1].tolist():
+    for i in unwritten[::-1].tolist():
         k = int(key[i])
         zoned.unwritten[k] = i
         zoned.counts[k] = zoned.counts.get(k, 0) + 1
