@@ -196,7 +196,7 @@ def test_raft_spans_follow_the_recorded_terms(execution: Execution) -> None:
     trace, times = execution.trace, Times(execution)
     found = raft_terms(execution, times)
     column = trace.get("raft.term")
-    wanted: list[tuple[str, int, int]] = []
+    wanted: list[list[Any]] = []
     for p, name in enumerate(trace.processes):
         term, current = None, None
         for row in execution.program_order.of_process(p).tolist():
@@ -204,15 +204,17 @@ def test_raft_spans_follow_the_recorded_terms(execution: Execution) -> None:
             term = value if value is not None else term
             if not times.present[row] or term is None:
                 continue
+            if current is not None:
+                wanted[-1][2] = times.at(row)
             if trace.kind[row] == Kind.CRASH:
                 current = None
             elif term != current:
-                wanted.append((name, times.at(row) or 0, int(term)))
+                wanted.append([name, times.at(row), times.at(row), int(term)])
                 current = term
     if found is None:
         assert not wanted
         return
-    assert sorted((found["processes"][s[0]], s[1], s[3]) for s in found["spans"]) == sorted(wanted)
+    assert sorted([found["processes"][s[0]], *s[1:4]] for s in found["spans"]) == sorted(wanted)
     assert found["shown"] == found["total"] == len(wanted)
 
 

@@ -274,6 +274,12 @@ def test_hostile_texts_are_shown_and_do_nothing(open_page: Any) -> None:
     for k in range(1, 10):
         page.mouse.move(box["x"] + box["width"] * k / 10, box["y"] + box["height"] * 0.6)
     page.wait_for_selector("#strip .hoverlayer text")
+    mark = page.locator("#strip .scatterlayer .point").first.bounding_box()
+    page.mouse.move(mark["x"] + mark["width"] / 2, mark["y"] + mark["height"] / 2)
+    page.wait_for_selector("#strip .hoverlayer text:has-text('clock.lamport at')")
+    hovered = page.locator("#strip .hoverlayer text:has-text('clock.lamport at')").first.text_content()
+    assert HOSTILE[1][:20] in hovered
+    assert page.evaluate("inertText('<a href=x>&</a>')") == "&lt;a href=x&gt;&amp;&lt;/a&gt;"  # Plotly knows some tags
     assert page.evaluate("window.hit") is None
     assert page.locator("body img, body a:not(.skip), iframe, object, embed").count() == 0
     assert page.locator("body > script").count() == 3
