@@ -138,6 +138,7 @@ def log_tree(process: Int64, changes: Int64, entries: Int64, nodes_out: Int64, t
             if nodes_out[tip, DEPTH] != last:
                 tip = child(nodes_out, table, count, ROOT, last, BASE, last, k)
                 count = max(count, tip + 1)
+            floor = min(floor, last + 1)
         replaced = 0
         if old >= 0 and tip >= 0 and old != tip:
             if nodes_out[old, DEPTH] > nodes_out[tip, DEPTH]:
@@ -212,6 +213,8 @@ def incomplete_leaders(nodes: Int64, commits: Int64, leaders: Int64, heads: Int6
             lowest = lowest_difference(nodes, head, log, low)
             if lowest == 0 and nodes[log, DEPTH] < nodes[head, DEPTH]:
                 lowest = max(nodes[log, DEPTH] + 1, low)
+                if lowest > nodes[head, DEPTH]:
+                    lowest = 0
             if lowest and (out[k, 0] == 0 or lowest < out[k, 0]):
                 out[k, 0] = lowest
                 out[k, 1] = head

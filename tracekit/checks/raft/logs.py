@@ -15,6 +15,8 @@ from tracekit.kernels.engine import kernels
 from tracekit.kernels.raft import BASE, CHANGE, DEPTH, DIGEST, PARENT, ROOT, TERM
 from tracekit.trace.columns import Column, ListColumn
 
+FARTHEST = 1 << 60
+"""Indexes from here on are taken for this one, and the whole log is then unknown: they are mistakes of a recorder."""
 SHORT = -2
 """Instead of an entry's node: the log ends before the index."""
 
@@ -232,12 +234,13 @@ def _changes(history: RaftHistory) -> tuple[Int64, Int64, Int64]:
     if terms is not None or digests is not None:
         start[fresh] = 1
     last[~history.restart] = UNKNOWN
+    start, known = np.minimum(start, FARTHEST), np.minimum(known, FARTHEST)
     places = np.flatnonzero((start >= 0) | (known >= 0) | (last >= 0))
     changes = np.zeros((len(places), 5), np.int64)
     changes[:, 0], changes[:, 1], changes[:, 2] = start[places], known[places], last[places]
     rows = history.rows[places]
     counts = np.maximum(_lengths(terms, rows), _lengths(digests, rows))
-    changes[:, 4] = np.where(changes[:, 0] >= 0, counts, 0)
+    changes[:, 4] = np.where((changes[:, 0] >= 0) & (changes[:, 0] < FARTHEST), counts, 0)
     ends = np.cumsum(changes[:, 4])
     changes[:, 3] = ends - changes[:, 4]
     entries = np.full((int(ends[-1]) if len(ends) else 0, 2), UNKNOWN, np.int64)

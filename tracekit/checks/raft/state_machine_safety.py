@@ -46,7 +46,7 @@ def state_machine_safety(execution: Execution, options: Options) -> CheckResult:
         Ongaro and Ousterhout, In Search of an Understandable Consensus Algorithm (extended version), 2014.
     """
     history = execution.derive(raft_history)
-    if history.recorded("raft.apply_index"):
+    if bool((history.column("raft.apply_index") >= 0).any()):
         return _applied(history)
     return _committed(execution)
 
@@ -123,7 +123,7 @@ def _committed(execution: Execution) -> CheckResult:
     index = logs.nodes[nodes, DEPTH]
     order = np.lexsort((history.rows[places], index))
     places, nodes, index = places[order], nodes[order], index[order]
-    starts = np.flatnonzero(np.append(True, np.diff(index) != 0))
+    starts = np.flatnonzero(np.append(len(index) > 0, np.diff(index) != 0))
     term, digest = logs.term_of(nodes), logs.digest_codes(nodes)
     by_term, by_digest = several(term, starts), several(digest, starts)
     broken, ends = np.flatnonzero(by_term | by_digest), np.append(starts[1:], len(places))
