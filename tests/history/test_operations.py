@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracekit.history.operations import BEGINNING, NEVER, Operations, Outcome, operations_of
+from tracekit.history.operations import BEGINNING, NEVER, Operations, Outcome, operations_of, overlapping
 from tracekit.trace.builder import TraceBuilder
 from tracekit.trace.run import Run
 from tracekit.trace.trace import Trace
@@ -46,7 +46,7 @@ def test_joined_by_op_where_it_is_recorded() -> None:
     ])
     operations = operations_of(trace)
     assert pairs(operations) == [(0, 2, "ok"), (1, 3, "ok")]
-    assert operations.overlapping.tolist() == [False, True]
+    assert overlapping(trace, operations).tolist() == [False, True]
     assert not operations.doubtful.any() and not operations.problems
 
 

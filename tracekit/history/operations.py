@@ -73,7 +73,6 @@ class Operations:
     start, end: int64, shape (m,): moments of invocation and completion: one operation precedes another where its end is
         strictly less than the other's start. `BEGINNING` without invocation, `NEVER` for INFO.
     doubtful: shape (m,): operations that the problems below leave unclear: nothing is decided about their keys.
-    overlapping: shape (m,): invoked while another operation of the same process was still open.
     real_time: what start and end are.
     problems: rows that do not fit, by what is wrong with them.
     """
@@ -89,7 +88,6 @@ class Operations:
     start: Int64
     end: Int64
     doubtful: Bool
-    overlapping: Bool
     real_time: RealTime
     problems: Mapping[str, Problem] = field(default_factory=dict)
 
@@ -223,7 +221,6 @@ def _operations(
         invoked=None if value is None else _taken(value, invoke),
         returned=None if value is None else _taken(value, completion),
         start=start, end=end, doubtful=doubtful | backwards,
-        overlapping=_overlapping(trace, trace.process[row], invoke, completion),
         real_time=real_time, problems=problems,
     )
 
@@ -239,8 +236,12 @@ def _either(column: Column, invoke: Int64, completion: Int64) -> Column:
     return _taken(column, np.where(first, invoke, completion))
 
 
-def _overlapping(trace: Trace, process: NDArray[np.int32], invoke: Int64, completion: Int64) -> Bool:
-    """Whether an earlier operation of the process had not been answered when an operation was invoked."""
+def overlapping(trace: Trace, operations: Operations) -> Bool:
+    """Shape (m,): operations invoked while an earlier one of their process was not answered. O(m log m).
+
+    Sessions have no order then; linearizability does not mind.
+    """
+    process, invoke, completion = operations.process, operations.invoke, operations.completion
     n = len(process)
     never = np.iinfo(np.int64).max
     begun = np.where(invoke >= 0, trace.seq[invoke], -1)

@@ -64,7 +64,8 @@ Example
         4 ms  b  invoke read
         5 ms  b  ok     read 1        stale: the write of 2 had completed before the read began
 
-    Each of the three values is legal while write 2 is open, but not in this order:
+    While a write is open, a read may see the old value or the new one; but once somebody saw the new one, nobody may
+    go back:
         0 ms  a  invoke write 2       (after a write of 1)
         1 ms  b  read 2               so the write has taken effect
         2 ms  c  read 1               began after b's read ended, and yet sees the older value
@@ -93,7 +94,7 @@ Cost
 
 Reference
     Herlihy & Wing, Linearizability: a correctness condition for concurrent objects, TOPLAS 1990. Unique values: zones
-    of Gibbons & Korach, Testing shared memories, SIAM J. Comput. 1997, section 4. Search: Wing & Gong, J. Parallel
+    of Gibbons & Korach, Testing shared memories, SIAM J. Comput. 1997. Search: Wing & Gong, J. Parallel
     Distrib. Comput. 1993; just-in-time linearization of Lowe, Testing for linearizability, Concurrency Computat.:
     Pract. Exper. 2017. One key at a time: Herlihy & Wing's theorem 1; Horn & Kroening, FORTE 2015.
     """
@@ -177,6 +178,7 @@ def _result(execution: Execution, options: Options, choice: Choice, doubts: Doub
         violations=violations, violations_total=total, reasons=tuple(reasons),
         tried=_advice(undecided, options), method=_method(judged), certificate=certificate,
         facts=_facts(execution, judged, doubts, violated), rests_on=tuple(rests_on),
+        remark=", ".join(f"{problem.count} times a {what}" for what, problem in operations.problems.items()),
     )
 
 
