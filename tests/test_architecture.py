@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tracekit.reading import read_trace
+from tracekit.trace.join import join
+from tracekit.trace.parquet import write_parquet
 from tracekit.trace.recorder import Recorder
 
 ROOT = Path(__file__).parents[1]
@@ -116,8 +119,9 @@ def test_importing_tracekit_costs_nothing() -> None:
 
 
 def test_a_small_analysis_needs_none_of_the_heavy_packages(tmp_path: Path) -> None:
-    with Recorder(tmp_path / "t.parquet", ["a", "b"]) as recorder:
-        recorder.receive("b", recorder.send("a", "ping", to="b"), "ping")
+    with Recorder(tmp_path / "a.jsonl", "a") as a, Recorder(tmp_path / "b.jsonl", "b") as b:
+        b.receive(a.send("ping", to="b"), "ping")
+    write_parquet(join([read_trace(tmp_path / "a.jsonl"), read_trace(tmp_path / "b.jsonl")]), tmp_path / "t.parquet")
     code = (
         f"import tracekit\nassert tracekit.analyze(tracekit.read_trace({str(tmp_path / 't.parquet')!r})).exit_code == 0"
     )

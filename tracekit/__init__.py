@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tracekit.results import CheckResult, Result, Verdict, Violation
     from tracekit.trace.parquet import write_parquet
     from tracekit.trace.recorder import Recorder
+    from tracekit.trace.run import Run
     from tracekit.trace.trace import Trace
 
 _HOMES = {
@@ -36,12 +37,13 @@ _HOMES = {
     "Violation": "tracekit.results",
     "write_parquet": "tracekit.trace.parquet",
     "Recorder": "tracekit.trace.recorder",
+    "Run": "tracekit.trace.run",
     "Trace": "tracekit.trace.trace",
 }
 
 __all__ = [
-    "CheckResult", "Execution", "Options", "Recorder", "Result", "Trace", "TracekitError", "Verdict", "Violation",
-    "analyze", "read_trace", "read_traces", "write_parquet",
+    "CheckResult", "Execution", "Options", "Recorder", "Result", "Run", "Trace", "TracekitError", "Verdict",
+    "Violation", "analyze", "read_trace", "read_traces", "write_parquet",
 ]  # fmt: skip
 
 
