@@ -50,7 +50,8 @@ def delivery(execution: Execution, options: Options) -> CheckResult:
         O(n), after the matching of sends and receives.
 
     Reference
-        Cachin, Guerraoui and Rodrigues, "Introduction to Reliable and Secure Distributed Programming", 2011, sec. 2.4.
+        Cachin, Guerraoui and Rodrigues, "Introduction to Reliable and Secure Distributed Programming", 2011,
+        section 2.4.
         Variant: fair-loss links' "no creation" (FLL3) for every channel; perfect links' "no duplication" (PL2) and
         "reliable delivery" (PL1) where declared.
     """
