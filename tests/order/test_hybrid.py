@@ -1,0 +1,97 @@
+"""Hybrid logical clocks: the paper's algorithm is silent, every other number is found."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.oracle import order
+from tests.strategies import PROCESSES, executions, trace_of, with_seq
+from tracekit.execution import Execution
+from tracekit.order.hybrid import HybridError, hybrid_errors
+
+Row = dict[str, Any]
+Stamp = tuple[int, int]
+
+
+def stamps(rows: list[Row], readings: list[int]) -> list[Stamp]:
+    """Figure 5 of the paper, event by event in an order that respects happens-before (the rows')."""
+    now: dict[str, Stamp] = {}
+    sent: dict[int, Stamp] = {}
+    out = []
+    for row, reading in zip(rows, readings, strict=True):
+        old, count = now.get(row["process"], (0, 0))
+        if row["kind"] == "receive":
+            came, with_count = sent[row["message"]]
+            new = max(old, came, reading)
+            if new == old == came:
+                count = max(count, with_count) + 1
+            elif new == old:
+                count += 1
+            else:
+                count = with_count + 1 if new == came else 0
+        else:
+            new = max(old, reading)
+            count = count + 1 if new == old else 0
+        now[row["process"]] = (new, count)
+        if row["kind"] == "send":
+            sent[row["message"]] = (new, count)
+        out.append((new, count))
+    return out
+
+
+def errors(rows: list[Row], found: list[Stamp], readings: list[int] | None) -> list[int]:
+    hb = Execution(trace_of(rows)).happens_before
+    pairs = np.array(found, np.int64).reshape(-1, 2)
+    reading = None if readings is None else np.array(readings, np.int64)
+    return hybrid_errors(hb, pairs[:, 0], pairs[:, 1], np.ones(len(rows), np.bool_), reading).tolist()
+
+
+def draw_run(data: st.DataObject, rows: list[Row]) -> tuple[list[int], list[Stamp]]:
+    clock = dict.fromkeys(PROCESSES, 0)
+    readings = []
+    for row in rows:
+        clock[row["process"]] += data.draw(st.integers(0, 3))
+        readings.append(1 + clock[row["process"]])
+    return readings, stamps(rows, readings)
+
+
+@settings(max_examples=300, deadline=None)
+@given(executions(), st.data())
+def test_the_algorithm_is_silent(rows: list[Row], data: st.DataObject) -> None:
+    rows = with_seq(rows)
+    readings, found = draw_run(data, rows)
+    assert set(errors(rows, found, readings)) <= {HybridError.NONE}
+
+
+@settings(max_examples=500, deadline=None)
+@given(executions(), st.data())
+def test_any_other_timestamp_is_found(rows: list[Row], data: st.DataObject) -> None:
+    rows = with_seq(rows)
+    if not rows:
+        return
+    readings, found = draw_run(data, rows)
+    at = data.draw(st.integers(0, len(rows) - 1))
+    stamp = data.draw(st.tuples(st.integers(0, 20), st.integers(0, 5)).filter(lambda s: s != found[at]))
+    found[at] = stamp
+    said = errors(rows, found, readings)
+    edges = order.message_edges(rows)
+    direct = [i for i, j in edges if j == at] + [
+        i
+        for i in range(len(rows))
+        if rows[i]["process"] == rows[at]["process"] and rows[i]["seq"] == rows[at]["seq"] - 1
+    ]
+    largest = max((found[i] for i in direct), default=None)
+    if largest is not None and stamp <= largest:
+        assert said[at] == HybridError.NOT_LATER
+    elif (
+        largest is not None and stamp != (largest[0], largest[1] + 1) and not (stamp[0] > largest[0] and stamp[1] == 0)
+    ):
+        assert said[at] == HybridError.WRONG_COUNT
+    elif stamp[0] < readings[at]:
+        assert said[at] == HybridError.BEHIND_CLOCK
+    else:
+        assert said[at] == HybridError.NONE, "a later reading, or a first timestamp, explains it"
