@@ -62,34 +62,34 @@ SIMULATED = (
     simulated(
         "raft-figure8", "A leader commits an entry of an older term by counting copies (Figure 8 of the Raft paper).",
         "raft.commit-current-term", "older-term-committed-by-counting",
-        Simulation(nodes=3, seed=11, mutant="commit-older-term", operations=10, clients=2),
+        Simulation(nodes=3, seed=11, mutant="commit-older-term", operations=6, clients=1),
     ),
     simulated(
         "raft-vote-twice", "A node votes twice in one term.", "raft.one-vote-per-term", "two-votes-in-term",
-        Simulation(nodes=3, seed=10, mutant="vote-twice", operations=10, clients=2),
+        Simulation(nodes=3, seed=5, mutant="vote-twice", operations=6, clients=1),
     ),
     simulated(
         "raft-forget-vote", "A node forgets its vote when it restarts, and votes again.", "raft.one-vote-per-term",
-        "two-votes-in-term", Simulation(nodes=3, seed=94, mutant="forget-vote", operations=6, clients=1),
+        "two-votes-in-term", Simulation(nodes=3, seed=53, mutant="forget-vote", operations=10, clients=2),
     ),
     simulated(
         "raft-vote-without-log-check", "A node votes for a candidate whose log lacks entries that it has.",
         "raft.vote-up-to-date", "vote-for-stale-candidate",
-        Simulation(nodes=3, seed=10, mutant="vote-without-log-check", operations=40, clients=2),
+        Simulation(nodes=3, seed=27, mutant="vote-without-log-check", operations=6, clients=1),
     ),
     simulated(
         "raft-commit-without-quorum", "A leader commits an entry that only it has.", "raft.commit-quorum",
         "committed-without-quorum",
-        Simulation(nodes=3, seed=10, mutant="commit-without-quorum", operations=10, clients=2),
+        Simulation(nodes=3, seed=10, mutant="commit-without-quorum", operations=6, clients=1),
     ),
     simulated(
         "raft-truncate-committed", "An old AppendEntries removes committed entries.", "raft.commit-stability",
-        "committed-entry-lost", Simulation(nodes=3, seed=4, mutant="truncate-committed", operations=10, clients=2),
+        "committed-entry-lost", Simulation(nodes=3, seed=30, mutant="truncate-committed", operations=6, clients=1),
     ),
     simulated(
         "raft-stale-reads", "Nodes answer reads from what they have; a client reads a value that was overwritten.",
-        "consistency.linearizable", "no-linearization",
-        Simulation(nodes=3, seed=3, mutant="stale-reads", operations=80, clients=2),
+        "consistency.linearizable", "stale-read",
+        Simulation(nodes=3, seed=3, mutant="stale-reads", operations=40, clients=2),
     ),
 )  # fmt: skip
 
@@ -142,6 +142,9 @@ def channels() -> Iterator[Sample]:
         ("received-but-never-sent", "b receives a message that nobody sent.", [receive], {}),
         ("wrong-receiver", "A message for b arrives at c.", [send, {**receive, "process": "c"}], {}),
         ("wrong-sender", "b takes a's message for one of c.", [send, {**receive, "peer": "c"}], {}),
+        ("received-before-sent", "Two messages are each received before they were sent.", [
+            {"process": "a", "kind": "receive", "message": 2}, {"process": "a", "kind": "send", "message": 1},
+            {"process": "b", "kind": "receive", "message": 1}, {"process": "b", "kind": "send", "message": 2}], {}),
         ("contents-changed", "A message says term 3 when sent and term 4 when received.",
          [{**send, "raft.message_term": 3}, {**receive, "raft.message_term": 4}], {"claims": ("channel.*",)}),
         ("delivered-twice", "A message arrives twice; reliable was declared.", [send, receive, receive], reliable),

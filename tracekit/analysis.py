@@ -130,7 +130,7 @@ def _title(trace: Trace) -> str:
     clients = len(set(trace.process[trace.is_kind(Kind.INVOKE)].tolist()))
     parts = [f"{run.n} nodes" if run.n else f"{trace.components or len(trace.processes)} processes"]
     if clients:
-        parts.append(f"{clients} clients")
+        parts.append(f"{clients} clients" if clients > 1 else "1 client")
     if run.seed is not None:
         parts.append(f"seed {run.seed}")
     if run.network:

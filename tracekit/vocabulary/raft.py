@@ -17,7 +17,7 @@ from tracekit.vocabulary import Vocabulary
 FIELDS = (
     Field("raft.term", Type.INT, "Current term after the event."),
     Field("raft.role", Type.TEXT, "Role after the event: follower, pre-candidate, candidate, leader, learner."),
-    Field("raft.vote", Type.TEXT, "Whom the process has voted for in its current term, after the event; empty: nobody."),
+    Field("raft.vote", Type.TEXT, "Whom the process has voted for in its term, after the event; empty: nobody."),
     Field("raft.commit", Type.INT, "Commit index after the event."),
     Field("raft.last_index", Type.INT, "Index of the last entry of the log after the event; 0: the log is empty."),
     Field("raft.last_term", Type.INT, "Term of the last entry of the log after the event."),
@@ -43,7 +43,7 @@ FIELDS = (
     ),
     Field("raft.voters_outgoing", Type.TEXTS, "In joint consensus, the voters of the outgoing configuration."),
     Field("raft.message_term", Type.INT, "Term in the message sent or received."),
-    Field("raft.message_index", Type.INT, "Vote request: last log index; AppendEntries: previous index; answer: match."),
+    Field("raft.message_index", Type.INT, "Vote request: last log index; AppendEntries: previous; answer: match."),
     Field("raft.message_log_term", Type.INT, "Vote request: last log term; AppendEntries: previous term."),
     Field("raft.message_entries", Type.INT, "AppendEntries: how many entries it carries."),
     Field("raft.message_commit", Type.INT, "AppendEntries: the leader's commit index."),
@@ -120,7 +120,7 @@ _WHAT = {
     "raft.append_entries_response": lambda f: _sent(
         f, "refusal" if f.get("raft.message_reject") else f"acknowledgement up to {f.get('raft.message_index', '?')}"
     ),
-    "raft.propose": lambda f: "appends" + _log_change(f).removeprefix("stores") if f.get("raft.log_from") else "appends",
+    "raft.propose": lambda f: "appends" + (_log_change(f).removeprefix("stores") if f.get("raft.log_from") else ""),
     "raft.commit": lambda f: f"commits up to {f.get('raft.commit', '?')}",
     "raft.apply": lambda f: f"applies entry {f.get('raft.apply_index', '?')}, term {f.get('raft.apply_term', '?')}",
     "raft.restart": lambda f: f"restarts in term {f.get('raft.term', '?')}",
