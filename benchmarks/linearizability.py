@@ -26,7 +26,7 @@ from tracekit.trace.assemble import assemble
 from tracekit.trace.columns import Column, from_arrow
 from tracekit.trace.trace import Trace
 
-PLAIN_LIMIT = 20.0
+PLAIN_LIMIT = 10.0
 """Seconds that the plain search may take."""
 
 Int64 = NDArray[np.int64]
