@@ -127,7 +127,9 @@ def _summary(trace: Trace) -> TraceSummary:
 def _title(trace: Trace) -> str:
     """``raft: 5 nodes, 4 clients, seed 7, async network``: what is known of it."""
     run = trace.run
-    clients = len(set(trace.process[trace.is_kind(Kind.INVOKE)].tolist()))
+    invoking = {trace.processes[code] for code in set(trace.process[trace.is_kind(Kind.INVOKE)].tolist())}
+    # A client that goes on under a new name after an unanswered operation (c1.2) is still the client c1.
+    clients = len({name if name.rpartition(".")[0] not in invoking else name.rpartition(".")[0] for name in invoking})
     parts = [f"{run.n} nodes" if run.n else f"{trace.components or len(trace.processes)} processes"]
     if clients:
         parts.append(f"{clients} clients" if clients > 1 else "1 client")

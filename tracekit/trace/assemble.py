@@ -225,7 +225,8 @@ def _in_order_of_appearance(column: Column) -> list[str]:
 
 def _kind_codes(column: Column) -> NDArray[np.int8]:
     table = np.array([KINDS.get(text, -1) for text in _texts(column)] + [-1], np.int8)
-    return table[column.values]
+    codes: NDArray[np.int8] = table[column.values]
+    return codes
 
 
 def _fields_set_aside(columns: Mapping[str, AnyColumn], components: int, log: _Log) -> dict[str, AnyColumn]:

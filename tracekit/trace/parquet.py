@@ -206,7 +206,7 @@ def _read_as(kind: pa.DataType) -> pa.DataType:
 
 
 def _castable(kind: pa.DataType) -> bool:
-    return pa.types.is_decimal(kind) or pa.types.is_temporal(kind)
+    return bool(pa.types.is_decimal(kind) or pa.types.is_temporal(kind))
 
 
 def _as_json(array: pa.Array) -> pa.Array:
@@ -223,10 +223,10 @@ def _members(file: pq.ParquetFile, name: str) -> int | None:
         return None
     if any(meta.row_group(g).num_columns != meta.num_columns for g in range(meta.num_row_groups)):
         raise pa.ArrowInvalid("a row group has other columns than the file")  # Arrow itself would abort
-    leaves = [i for i in range(meta.num_columns) if meta.schema.column(i).path.split(".")[0] == name]
+    leaves = [i for i in range(meta.num_columns) if f"{meta.schema.column(i).path}.".startswith(f"{name}.")]
     if len(leaves) != 1:
         return None
-    return sum(meta.row_group(g).column(leaves[0]).num_values for g in range(meta.num_row_groups))
+    return sum(int(meta.row_group(g).column(leaves[0]).num_values) for g in range(meta.num_row_groups))
 
 
 def _processes_of(file: pq.ParquetFile) -> list[str]:

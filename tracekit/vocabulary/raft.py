@@ -8,7 +8,7 @@ carry is unchanged or unrecorded.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tracekit.trace.schema import Field, Type
@@ -108,7 +108,7 @@ def _vote_request(fields: Mapping[str, Any]) -> str:
     return text
 
 
-_WHAT = {
+_WHAT: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "raft.become_leader": lambda f: f"leads term {f.get('raft.term', '?')}",
     "raft.become_candidate": lambda f: f"starts an election, term {f.get('raft.term', '?')}",
     "raft.become_follower": lambda f: f"follower in term {f.get('raft.term', '?')}",
