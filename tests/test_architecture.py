@@ -36,6 +36,7 @@ DECLARED_UPWARD = {
     ("formats", "registry"): "a format is declared in the registry's terms",
     ("registry", "checks"): "the registry looks into the package, by name only",
     ("registry", "formats"): "the registry looks into the package, by name only",
+    ("registry", "exports"): "the registry looks into the package, by name only",
 }
 
 

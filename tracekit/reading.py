@@ -42,7 +42,7 @@ def read_traces(
 
     Parameters
     ----------
-    format: a name from ``tracekit list formats``; None: recognised by content.
+    format: a name from ``tracekit list formats``, or a mapping file ``*.toml``; None: recognised by content.
 
     Raises
     ------
@@ -60,6 +60,10 @@ def read_traces(
         raise TracekitError("TK101", "the file cannot be read", at=str(path), found=str(error.strerror)) from None
     if (format is None and head.startswith(MAGIC)) or format == NATIVE:
         return [read_parquet(path, progress=progress)]
+    if format and format.endswith(".toml"):
+        from tracekit.formats.mapped import read_mapped
+
+        return read_mapped(path, Path(format))
     return _named(format).read(path) if format else _recognised(path, head).read(path)
 
 

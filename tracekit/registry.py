@@ -1,4 +1,4 @@
-"""Finds checks and formats by looking into their packages: a new one is a new file and no edit elsewhere."""
+"""Finds checks, formats and exports by looking into their packages: a new one is a new file and no edit elsewhere."""
 
 from __future__ import annotations
 
@@ -160,6 +160,33 @@ def formats() -> Mapping[str, Format]:
     modules = _import_all(tracekit.formats.__path__, "tracekit.formats.")
     found: list[Format] = [module.FORMAT for module in modules if hasattr(module, "FORMAT")]
     return {f.name: f for f in sorted(found, key=lambda f: f.name)}
+
+
+@dataclass(frozen=True)
+class Export:
+    """A way in which a trace can be written; its module in ``exports`` has it as ``EXPORT``.
+
+    Attributes
+    ----------
+    name: as in ``--to``; where a format of the same name is read, it reads what was written.
+    endings: of file names that mean it: ``.csv``.
+    write: writes the trace to the path, and returns what it could not write, a phrase each. Raises TracekitError TK1xx.
+    """
+
+    name: str
+    summary: str
+    endings: tuple[str, ...]
+    write: Callable[[Trace, Path], tuple[str, ...]]
+
+
+@cache
+def exports() -> Mapping[str, Export]:
+    """Every way to write a trace by name, in order of name."""
+    import tracekit.exports
+
+    modules = _import_all(tracekit.exports.__path__, "tracekit.exports.")
+    found: list[Export] = [module.EXPORT for module in modules if hasattr(module, "EXPORT")]
+    return {e.name: e for e in sorted(found, key=lambda e: e.name)}
 
 
 def _import_all(path: list[str], prefix: str) -> list[object]:

@@ -56,7 +56,7 @@ Exit codes: 0 all required checks hold, 1 one is violated, 2 unreadable,
 @click.option(
     "--check", "patterns", multiple=True, metavar="GLOB", help="Require these checks; the others are only shown."
 )
-@click.option("--from", "format_name", metavar="FORMAT", help="The files' format; else recognised by content.")
+@click.option("--from", "format_name", metavar="FORMAT|MAPPING.toml", help="The files' format; else recognised.")
 @click.option(
     "--model", metavar="NAME", help="Sequential specification of the recorded operations: kv, cas-register:nil=any."
 )

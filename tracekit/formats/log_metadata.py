@@ -24,7 +24,7 @@ class Metadata:
     ----------
     sections: how many lines declare something; each begins a log.
     run, processes, columns, set_aside: what they declare; the first one counts, one that differs is set aside.
-    closed: whether all processes of the execution are declared.
+    closed: whether all processes of the execution are declared; typed: whether all columns are.
     complete: whether each log's last line says that nothing is missing.
     """
 
@@ -43,6 +43,10 @@ class Metadata:
     @property
     def closed(self) -> bool:
         return "processes" in self.raw
+
+    @property
+    def typed(self) -> bool:
+        return "columns" in self.raw
 
     @property
     def complete(self) -> bool:

@@ -187,7 +187,7 @@ class _Log:
         if clocks is not None:
             processes = clocks.components(processes, columns["process"])
             columns["vclock"] = clocks.column(processes, at)
-        if metadata.columns:
+        if metadata.typed:
             columns = {name: columns[name] for name in metadata.columns if name in columns} | columns
         added = self._place(columns)
         trace = assemble(
@@ -200,7 +200,7 @@ class _Log:
             complete=metadata.complete,
             inferred=metadata.inferred,
         )
-        if metadata.columns:
+        if metadata.typed:
             trace = replace(trace, columns={k: column for k, column in trace.columns.items() if k not in added})
         return trace if metadata.closed else as_log(trace)
 
