@@ -91,3 +91,14 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
 @given(data=damaged(SAMPLE, SAMPLE.replace(b"\n", b"\r\n")))
 def test_damaged_files_are_survived(tmp_path: Path, data: bytes) -> None:
     survives(FORMAT, tmp_path, data)
+
+
+@pytest.mark.timeout(60)
+def test_long_lines_take_no_quadratic_time(tmp_path: Path) -> None:
+    long = b"x jepsen." * 200_000 + b"\n" + b"0\t:ok\t:read\t" + b" " * 2_000_000 + b"\n"
+    assert len(read(tmp_path, b"0\t:invoke\t:read\tnil\n" + long)) == 1
+
+
+def test_values_that_are_not_edn_alone(tmp_path: Path) -> None:
+    trace = read(tmp_path, b"0\t:invoke\t:write\t{:a\n")
+    assert len(trace) == 0 and trace.set_aside.counts == {"the value is not EDN": 1}

@@ -4,42 +4,43 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import NamedTuple
 
-from tracekit.formats.edn import EdnError, parse, to_json
-from tracekit.formats.text import Rejects, as_int, first_line, read_bytes, wrong_format
+import numpy as np
+from numpy.typing import NDArray
+
+from tracekit.formats.jepsen_scan import BYTES_OF_WORK, canonical_edn
+from tracekit.formats.json_columns import JsonColumn, Source
+from tracekit.formats.matches import find_all, set_aside_rest, texts_at
+from tracekit.formats.text import Rejects, coded, constant, first_line, read_bytes, wrong_format
+from tracekit.kernels.engine import kernels
 from tracekit.registry import Format
-from tracekit.trace.builder import TraceBuilder
-from tracekit.trace.schema import NEMESIS
+from tracekit.trace.assemble import assemble
+from tracekit.trace.columns import AnyColumn, Column, texts_of
+from tracekit.trace.schema import NEMESIS, REQUIRED
 from tracekit.trace.trace import Trace
+
+Int64 = NDArray[np.int64]
+Mask = NDArray[np.bool_]
 
 NAME = "jepsen-log"
 EXAMPLE = "INFO  jepsen.util - 0\t:invoke\t:write\t3"
+# What is bounded or possessive here keeps hostile lines from taking quadratic time.
 LINE = re.compile(
-    r"(?:[^\t]*\bjepsen\.[\w.-]+(?: +-|:)\s+)?"
-    r"(?P<process>\d+|:nemesis[\w-]*)[ \t]+:(?P<kind>invoke|ok|fail|info)[ \t]+:(?P<f>[^\s:]+)[ \t]+"
-    r"(?P<value>[^\t]*)(?:\t(?P<error>.*))?"
+    rb"^(?:[^\t\n]{0,500}\bjepsen\.[\w.-]{1,100}(?: {1,9}-|:)[ \t]++)?"
+    rb"(?P<process>\d+|:nemesis[\w-]*)[ \t]++:(?P<kind>invoke|ok|fail|info)[ \t]++:(?P<f>[^\s:]++)[ \t]++"
+    rb"(?P<value>[^\t\n]*[^\s])[ ]*(?:\t(?P<error>[^\n]*))?$",
+    re.MULTILINE,
 )
-
-
-class Row(NamedTuple):
-    """One history line; `value` is canonical JSON, None for nil."""
-
-    line: int
-    process: str
-    kind: str
-    f: str
-    value: str | None
-    error: str | None
+COLON = ord(":")
 
 
 def can_read(path: Path, head: bytes) -> bool:
-    """Whether one of the first hundred lines is a history line."""
-    return any(LINE.fullmatch(line.rstrip()) for line in head.decode("utf-8", "replace").split("\n", 100)[:100])
+    """Whether one of the first lines is a history line."""
+    return LINE.search(head.replace(b"\r\n", b"\n"), 0, 1 << 14) is not None
 
 
 def read(path: Path) -> list[Trace]:
-    """The one history of the file; line order is its `index`.
+    """The one history of the file; line order is its `index`. O(bytes).
 
     Lines of other log output are set aside. A keyword where an `info` or `fail` completion has its value
     (``:timed-out``) says why the operation ended so, and becomes `error`.
@@ -48,55 +49,66 @@ def read(path: Path) -> list[Trace]:
     ------
     TracekitError: TK201 where no line is a history line.
     """
-    data = read_bytes(path)
-    rejects = Rejects(path.name)
-    rows: list[Row] = []
-    parsed: dict[str, str | EdnError | None] = {}
-    for number, line in enumerate(data.decode().split("\n"), 1):
-        match = LINE.fullmatch(line.rstrip())
-        if match is None:
-            if line.strip():
-                rejects.add(number, "not a history line", line)
-            continue
-        process, kind, f, text, error = match.groups()
-        if kind in ("info", "fail") and text.startswith(":") and not process.startswith(":"):
-            text, error = "nil", text
-        if text not in parsed:
-            parsed[text] = _value(text)
-        value = parsed[text]
-        if isinstance(value, EdnError):
-            rejects.add(number, "the value is not EDN", line)
-        else:
-            rows.append(Row(number, process, kind, f, value, error))
-    if not rows:
+    data = read_bytes(path).replace(b"\r\n", b"\n")
+    spans = find_all(LINE, data, 0, len(data))
+    if not len(spans):
         raise wrong_format(path, NAME, first_line(data), f"lines such as  {EXAMPLE}")
-    return [_trace(path, rows, rejects)]
+    rejects = Rejects(path.name)
+    feeds = np.flatnonzero(np.frombuffer(data, np.uint8) == 10)
+    set_aside_rest(data, 0, len(data), spans, feeds, rejects, "not a history line")
+    lines = np.searchsorted(feeds, spans[:, 0, 0]) + 1
+    columns, bad = _columns(data, spans)
+    rejects.add_many(lines[bad].tolist(), "the value is not EDN", lambda k: _line(data, spans[bad[k], 0]))
+    kept = np.setdiff1d(np.arange(len(spans)), bad)
+    columns = {n: column.take(kept) for n, column in columns.items() if n in REQUIRED or column.present[kept].any()}
+    columns |= {
+        "index": Column(np.arange(len(kept))), "line": Column(lines[kept]), "source": constant(path.name, len(kept))
+    }  # fmt: skip
+    return [
+        assemble(
+            columns, at=str(path), path=str(path), set_aside=rejects.result(),
+            inferred=("real time: the order of the lines",),
+        )
+    ]  # fmt: skip
 
 
-def _value(text: str) -> str | EdnError | None:
-    try:
-        form = parse(text)
-        return None if form is None else to_json(form)
-    except EdnError as error:
-        return error
+def _line(data: bytes, span: Int64) -> str:
+    return data[span[0] : span[1]].decode("utf-8", "replace")
 
 
-def _trace(path: Path, rows: list[Row], rejects: Rejects) -> Trace:
-    """A column is of numbers or of texts: values are numbers only where all of them are."""
-    integers = all(as_int(row.value) is not None for row in rows if row.value is not None and row.process[0] != ":")
-    builder = TraceBuilder()
-    for index, row in enumerate(rows):
-        event = {"index": index, "source": path.name, "line": row.line}
-        event["error"] = row.error and row.error.removeprefix(":")
-        if row.process.startswith(":"):
-            event |= {"process": NEMESIS, "kind": "fault", "name": row.f, "nemesis.value": row.value}
-        else:
-            value = as_int(row.value) if integers else row.value
-            event |= {"process": row.process, "kind": row.kind, "f": row.f, "value": value}
-        builder.add(event)
-    return builder.build(
-        at=str(path), path=str(path), set_aside=rejects.result(), inferred=("real time: the order of the lines",)
-    )
+def _columns(data: bytes, spans: Int64) -> tuple[dict[str, AnyColumn], Int64]:
+    """Every column of all history lines, and the rows whose value is not EDN."""
+    process, kind, f, value, error = (spans[:, LINE.groupindex[name]].copy() for name in LINE.groupindex)
+    first = np.frombuffer(data, np.uint8)
+    fault = first[process[:, 0]] == COLON
+    kinds = texts_at(data, kind)
+    why = np.isin(kinds.values, [kinds.code("info"), kinds.code("fail")]) & (first[value[:, 0]] == COLON) & ~fault
+    error[why] = value[why]
+    error[first[np.maximum(error[:, 0], 0)] == COLON, 0] += 1
+    value[why] = -1
+    source = Source(data, False, kernels("edn", len(data) // BYTES_OF_WORK), canonical_edn)
+    bad: dict[int, str] = {}
+    names = texts_at(data, f)
+    columns: dict[str, AnyColumn] = {
+        "process": _with(texts_at(data, process), fault, NEMESIS), "kind": _with(kinds, fault, "fault"),
+        "f": _only(names, ~fault), "name": _only(names, fault), "error": texts_at(data, error),
+        "value": JsonColumn.of(source, _of(value, ~fault), bad.setdefault).column(),
+        "nemesis.value": JsonColumn.of(source, _of(value, fault), bad.setdefault).column(),
+    }  # fmt: skip
+    return columns, np.array(sorted(bad), np.int64)
+
+
+def _of(spans: Int64, rows: Mask) -> Int64:
+    return np.where(rows[:, None], spans, -1)
+
+
+def _only(column: Column, rows: Mask) -> Column:
+    return Column(np.where(rows, column.values, -1), column.present & rows, column.texts)
+
+
+def _with(column: Column, rows: Mask, text: str) -> Column:
+    texts = [*texts_of(column), text]
+    return coded(texts, np.where(rows, len(texts) - 1, column.values))
 
 
 FORMAT = Format(

@@ -89,7 +89,7 @@ def scan(data: bytes, as_json: bool, keep: tuple[str, ...]) -> Maps:
 
 def _scan(data: bytes, as_json: bool, keep: tuple[str, ...], one_line: bool) -> Maps:
     kernel = kernels("edn", len(data) // BYTES_OF_WORK)
-    source = Source(data, as_json, kernel, _canonical_json if as_json else _canonical_edn)
+    source = Source(data, as_json, kernel, _canonical_json if as_json else canonical_edn)
     most = data.count(b"{") + data.count(b"\n") + 1
     maps = Maps(source, np.empty((0, 2), np.int64), np.empty(0, np.int64), {}, {}, 0)
     keys, state = np.zeros((kernel.MAX_KEYS, 2), np.int64), np.zeros(6, np.int64)
@@ -160,7 +160,8 @@ def _rewritten(maps: Maps) -> bytes:
     return b"".join([*parts, data[end:]])
 
 
-def _canonical_edn(text: str) -> str | None:
+def canonical_edn(text: str) -> str | None:
+    """One form of EDN as canonical JSON, None for nil. Raises EdnError."""
     form = edn.parse(text)
     return None if form is None else edn.to_json(form)
 

@@ -17,11 +17,12 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tracekit.formats.expressions import compile_expression
+from tracekit.formats.matches import find_all, set_aside_rest, texts_at
 from tracekit.formats.text import Rejects, constant, first_line, read_bytes, wrong_format
 from tracekit.formats.vector_clocks import Clocks, in_order, read_clocks
 from tracekit.registry import Format
 from tracekit.trace.assemble import assemble
-from tracekit.trace.columns import AnyColumn, Column, from_arrow
+from tracekit.trace.columns import AnyColumn, Column
 from tracekit.trace.run import Run
 from tracekit.trace.schema import FIELD
 from tracekit.trace.trace import Trace
@@ -33,15 +34,14 @@ Pattern = re.Pattern[bytes]
 NAME = "shiviz"
 EXPRESSIONS = (
     r"(?<event>.*)\n(?<host>\S*) (?<clock>{.*})",  # ShiViz's default
-    r"(?<host>\S*) (?<clock>{.*})\n(?<event>.*)",  # GoVector
-    r"(?<timestamp>\d{10,19}) (?<event>.*)\n(?<host>\S*) (?<clock>{.*})",  # TSViz
-    r"(?<timestamp>\d{10,19}) (?<host>\S*) (?<clock>{.*})\n(?<event>.*)",  # GoVector with times
+    r"^(?<host>\S*) (?<clock>{.*})\n(?<event>.*)",  # GoVector
+    r"^(?<timestamp>\d{10,19}) (?<event>.*)\n(?<host>\S*) (?<clock>{.*})",  # TSViz
+    r"^(?<timestamp>\d{10,19}) (?<host>\S*) (?<clock>{.*})\n(?<event>.*)",  # GoVector with times
     r"\[(?<priority>\w+)\] \[(?<date>[^\]\n]*)\] \S+ \[akka:\S*/(?<host>\w+)\] (?<clock>{.*?}) (?<event>.*)",  # Akka
 )
 """Tried on files that name none."""
 DELIMITER = r"^=== (?<trace>.*) ===$"
 GROUPS = ("host", "clock", "event")
-BATCH = 1 << 16
 _HEADER = re.compile(rb"[^\n]*\(\?P?<(?:host|clock|event)>[^\n]*")
 
 
@@ -71,9 +71,9 @@ def read(path: Path) -> list[Trace]:
     traces = []
     for number, (begin, end, label) in enumerate(stretches, 1):
         name = f"{path}#{number}" if len(stretches) > 1 else str(path)
-        spans = _matches(pattern, data, begin, end)
+        spans = find_all(pattern, data, begin, end)
         rejects = Rejects(path.name)
-        _unmatched(data, begin, end, spans, feeds, rejects)
+        set_aside_rest(data, begin, end, spans, feeds, rejects, "the expression finds no event here")
         run = Run(other={"execution": label}) if label else Run()
         traces.append(_trace(path, name, data, pattern, spans, feeds, rejects, run, inferred))
     if not any(len(trace) for trace in traces):
@@ -131,42 +131,13 @@ def _executions(data: bytes, delimiter: Pattern | None, start: int) -> list[tupl
     return [*stretches, (start, len(data), label)]
 
 
-def _matches(pattern: Pattern, data: bytes, begin: int, end: int) -> Int64:
-    """Shape (n, groups + 1, 2): the spans of each match and of its groups. Matches of nothing are passed over."""
-    batches, batch = [], []
-    for match in pattern.finditer(data, begin, end):
-        batch.append(match.regs)
-        if len(batch) == BATCH:
-            batches.append(np.array(batch, np.int64))
-            batch = []
-    batches.append(np.array(batch, np.int64).reshape(-1, pattern.groups + 1, 2))
-    return np.concatenate(batches)
-
-
-def _unmatched(data: bytes, begin: int, end: int, spans: Int64, feeds: Int64, rejects: Rejects) -> None:
-    """Sets aside the lines that are not blank and belong to no match."""
-    starts = np.concatenate([[begin], feeds[(feeds >= begin) & (feeds < end)] + 1])
-    ends = np.append(starts[1:] - 1, end)
-    covered = np.zeros(len(starts) + 1, np.int64)
-    matched = spans[spans[:, 0, 1] > spans[:, 0, 0], 0]
-    np.add.at(covered, np.searchsorted(starts, matched[:, 0], side="right") - 1, 1)
-    np.add.at(covered, np.searchsorted(starts, matched[:, 1] - 1, side="right"), -1)
-    rest = np.flatnonzero(np.cumsum(covered)[:-1] == 0)
-    rest = np.array([k for k in rest.tolist() if data[starts[k] : ends[k]].strip()], np.int64)
-    lines = np.searchsorted(feeds, starts[rest]) + 1
-    rejects.add_many(
-        lines.tolist(), "the expression finds no event here",
-        lambda k: data[starts[rest[k]] : ends[rest[k]]].decode("utf-8", "replace"),
-    )  # fmt: skip
-
-
 def _trace(
     path: Path, name: str, data: bytes, pattern: Pattern, spans: Int64, feeds: Int64, rejects: Rejects, run: Run,
     inferred: tuple[str, ...],
 ) -> Trace:  # fmt: skip
     spans = spans[spans[:, 0, 1] > spans[:, 0, 0]]
     lines = np.searchsorted(feeds, spans[:, 0, 0]) + 1
-    groups = {key: _group(data, spans[:, place]) for key, place in pattern.groupindex.items() if key != "clock"}
+    groups = {key: texts_at(data, spans[:, place]) for key, place in pattern.groupindex.items() if key != "clock"}
     where = np.ascontiguousarray(spans[:, pattern.groupindex["clock"]])
     clocks = read_clocks(data, where)
     hosts = groups.pop("host")
@@ -192,23 +163,6 @@ def _trace(
         columns, at=name, path=name, processes=ordered.processes, run=run, set_aside=rejects.result(),
         inferred=(*inferred, *ordered.inferred),
     )  # fmt: skip
-
-
-def _group(data: bytes, spans: Int64) -> Column:
-    """A group's texts; absent where it took no part in the match, and where a text is empty."""
-    present = spans[:, 1] > spans[:, 0]
-    ends = np.maximum.accumulate(np.where(present, spans[:, 1], 0))
-    # Spans go forward: they and the gaps between them are the strings of one array over the whole text.
-    bounds = np.stack([np.where(present, spans[:, 0], ends), ends], axis=1).reshape(-1)
-    strings = pa.LargeStringArray.from_buffers(max(0, len(bounds) - 1), pa.py_buffer(bounds), pa.py_buffer(data))
-    texts = strings.take(pa.array(np.arange(0, len(bounds), 2), mask=~present))
-    try:
-        texts.validate(full=True)
-    except pa.ArrowInvalid:  # the expression cuts through a character
-        texts = pa.array([t and t.decode("utf-8", "replace") for t in texts.cast(pa.large_binary()).to_pylist()])
-    column = from_arrow(texts)
-    assert isinstance(column, Column), "texts are scalars"
-    return column
 
 
 def _usable(hosts: Column, clocks: Clocks, lines: Int64, text: Callable[[int], str], rejects: Rejects) -> Mask:
