@@ -144,18 +144,21 @@ def _holds_folded(required: Sequence[CheckResult]) -> str:
 
 
 def _measured(result: Result, style: Style) -> str:
-    lines = [f"{c.check.partition('.')[0]:<13}{c.remark}" for c in result.checks if c.remark]
+    facts = [(c.check.partition(".")[0], c.remark) for c in result.checks if c.remark]
     for c in result.checks:
         if not c.required and c.verdict is not Verdict.NOT_APPLICABLE and not c.remark:
             detail = f"{c.violations_total:,} breaches" if c.violations_total else _examined(c) or "; ".join(c.reasons)
-            lines.append(f"{c.check}: {c.verdict}, {detail}")
-    if not lines:
+            facts.append((c.check.partition(".")[0], f"{c.check.partition('.')[2]}: {c.verdict}, {detail}"))
+    if not facts:
         return ""
-    return (
-        _labelled("MEASURED", ["facts beside the verdict, never a failure"])
-        + "\n"
-        + "\n".join("  " + clean(line) for line in lines)
-    )
+    lines = [_labelled("MEASURED", ["facts beside the verdict, never a failure"])]
+    before = ""
+    for family, fact in facts:
+        first, *rest = _wrap(clean(fact), WIDTH - LABEL - 1)
+        lines.append(f"  {family if family != before else '':<{LABEL - 1}}{first}")
+        lines += [" " * (LABEL + 3) + line for line in rest]
+        before = family
+    return "\n".join(lines)
 
 
 def _foundations(result: Result) -> str:
