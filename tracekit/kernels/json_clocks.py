@@ -47,7 +47,13 @@ def name_number(text: Array, start: int, end: int, table: Array, names_out: Arra
 
 @kernel
 def json_clocks(
-    text: Array, spans: Array, table: Array, names_out: Array, name_out: Array, value_out: Array, end_out: Array,
+    text: Array,
+    spans: Array,
+    table: Array,
+    names_out: Array,
+    name_out: Array,
+    value_out: Array,
+    end_out: Array,
     bad_out: Array,
 ) -> int:
     """The entries of each clock, back to back; how many different names they have, or -1: more than `names_out` holds.
