@@ -69,7 +69,10 @@ class History:
                 "process": _named(self.client[op], [f"c{i}" for i in range(int(self.client.max()) + 1)]),
                 "kind": _named(kind, ["invoke", "ok", "fail"]),
                 "f": _named(self.f[op], ["read", "write", "cas"]),
-                "key": Column(self.key[op]), "value": value, "op": Column(op), "true_time_ns": Column(moment),
+                "key": Column(self.key[op]),
+                "value": value,
+                "op": Column(op),
+                "true_time_ns": Column(moment),
             },
             at="benchmark",
         )
@@ -233,7 +236,8 @@ def row(name: str, h: History, budget: float, with_plain: bool) -> None:
         plain_seconds, ratio = f"{more}{took:.2f}", f"{more}{took / whole:.0f}"
     print(
         f"{name:<44} {found.verdict:<9} {whole - found.seconds:8.2f} {found.seconds:8.3f} {len(h.f) / whole:12,.0f} "
-        f"{found.facts.get('configurations', ''):>8} {plain_seconds:>8} {ratio:>8}", flush=True,
+        f"{found.facts.get('configurations', ''):>8} {plain_seconds:>8} {ratio:>8}",
+        flush=True,
     )
 
 

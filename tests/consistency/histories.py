@@ -40,8 +40,12 @@ def trace_of(ops: Sequence[Op], keys: Sequence[Any] = (), run: Run | None = None
 
 @st.composite
 def histories(
-    draw: st.DrawFn, functions: Sequence[str] = ("read", "write"), values: Sequence[Any] = (1, 2, 3),
-    unique: bool = False, most: int = 6, outcomes: Sequence[str] = ("ok", "ok", "ok", "info", "fail"),
+    draw: st.DrawFn,
+    functions: Sequence[str] = ("read", "write"),
+    values: Sequence[Any] = (1, 2, 3),
+    unique: bool = False,
+    most: int = 6,
+    outcomes: Sequence[str] = ("ok", "ok", "ok", "info", "fail"),
     lost: bool = True,
 ) -> list[Op]:
     """Up to `most` operations on one object within a few moments, so that ties and overlaps are common."""

@@ -1,6 +1,6 @@
 """Many random histories against the definition; the tests run a few thousand, this as many as one likes.
 
-    python -m tests.consistency.many --histories 100000 --seed 1
+python -m tests.consistency.many --histories 100000 --seed 1
 """
 
 from __future__ import annotations

@@ -40,11 +40,13 @@ def test_a_stale_read_is_told_with_the_operations_that_matter() -> None:
         "so 1 came first; but c1's write of 2 had ended before this read began."
     )
     assert [(e.event, e.text) for e in violation.events] == [
-        ("c0:1", "writes 1 at the register (invoked c0:0)"), ("c1:1", "writes 2 at the register (invoked c1:0)"),
+        ("c0:1", "writes 1 at the register (invoked c0:0)"),
+        ("c1:1", "writes 2 at the register (invoked c1:0)"),
         ("c2:1", "reads 1 at the register (invoked c2:0)"),
     ]
     assert {(e.start, e.end, e.reason) for e in violation.edges} == {
-        ("c1:1", "c2:1", "ended before it began"), ("c0:1", "c1:1", "ended before it began"),
+        ("c1:1", "c2:1", "ended before it began"),
+        ("c0:1", "c1:1", "ended before it began"),
         ("c0:1", "c2:1", "wrote the value read"),
     }
     assert found.method == "zones (unique values): 1 key"
@@ -66,16 +68,30 @@ def test_clocks_without_a_bound_decide_no_violation() -> None:
     assert found.verdict is Verdict.UNKNOWN and "no known bound" in found.reasons[0]
 
 
-@pytest.mark.parametrize(("ops", "anomaly", "says"), [
-    ([write(1, 0, 1), read(7, 2, 3)], "unwritten-value", "c1 read 7 at the register, but no recorded operation wrote"),
-    ([read(1, 0, 1), write(1, 2, 3)], "read-before-write", "c0 read 1 at the register before it was written"),
-    ([write(1, 0, 1), read(None, 2, 3)], "stale-read", "nil is the initial value, so it came first"),
-    ([write(1, 0, 9), write(2, 0, 9), read(1, 10, 11), read(2, 12, 13), read(1, 14, 15)], "stale-read", "c4 read 1"),
-    ([write(1, 0, 1), write(1, 2, 3), read(2, 4, 5)], "no-linearization", "No operation wrote 2 there."),
-    ([write(1, 0, 1), Op("cas", [1, 2], None, "ok", 2, 3), read(1, 4, 5)], "no-linearization",
-     "c2's read of 1 at the register cannot have happened before it completed: it needs the value 1, but in every"),
-    ([write(1, 0, 1), Op("cas", [3, 2], None, "ok", 2, 3)], "no-linearization", "c1's cas from 3 to 2"),
-])
+@pytest.mark.parametrize(
+    ("ops", "anomaly", "says"),
+    [
+        (
+            [write(1, 0, 1), read(7, 2, 3)],
+            "unwritten-value",
+            "c1 read 7 at the register, but no recorded operation wrote",
+        ),
+        ([read(1, 0, 1), write(1, 2, 3)], "read-before-write", "c0 read 1 at the register before it was written"),
+        ([write(1, 0, 1), read(None, 2, 3)], "stale-read", "nil is the initial value, so it came first"),
+        (
+            [write(1, 0, 9), write(2, 0, 9), read(1, 10, 11), read(2, 12, 13), read(1, 14, 15)],
+            "stale-read",
+            "c4 read 1",
+        ),
+        ([write(1, 0, 1), write(1, 2, 3), read(2, 4, 5)], "no-linearization", "No operation wrote 2 there."),
+        (
+            [write(1, 0, 1), Op("cas", [1, 2], None, "ok", 2, 3), read(1, 4, 5)],
+            "no-linearization",
+            "c2's read of 1 at the register cannot have happened before it completed: it needs the value 1, but in every",
+        ),
+        ([write(1, 0, 1), Op("cas", [3, 2], None, "ok", 2, 3)], "no-linearization", "c1's cas from 3 to 2"),
+    ],
+)
 def test_each_mistake_has_its_name(ops: list[Op], anomaly: str, says: str) -> None:
     found = judge(trace_of(ops, clock="index"), "cas-register")
     assert found.verdict is Verdict.VIOLATED
@@ -148,13 +164,16 @@ def test_a_late_start_leaves_the_initial_value_open() -> None:
     assert judge(trace_of([read(9, 0, 1), write(1, 2, 3), read(1, 4, 5)], run=run), "register").verdict is Verdict.HOLDS
 
 
-@pytest.mark.parametrize(("entry", "verdict"), [
-    (SetAside("x:3", "the row names no process"), Verdict.UNKNOWN),
-    (SetAside("x:3", "a value is no integer", field="value"), Verdict.UNKNOWN),
-    (SetAside("x:3", "a Lamport timestamp is negative", field="lamport"), Verdict.HOLDS),
-    (SetAside("x:3", "not an integer", field="raft.term"), Verdict.HOLDS),
-    (SetAside("x:3", "not a history line"), Verdict.HOLDS),
-])
+@pytest.mark.parametrize(
+    ("entry", "verdict"),
+    [
+        (SetAside("x:3", "the row names no process"), Verdict.UNKNOWN),
+        (SetAside("x:3", "a value is no integer", field="value"), Verdict.UNKNOWN),
+        (SetAside("x:3", "a Lamport timestamp is negative", field="lamport"), Verdict.HOLDS),
+        (SetAside("x:3", "not an integer", field="raft.term"), Verdict.HOLDS),
+        (SetAside("x:3", "not a history line"), Verdict.HOLDS),
+    ],
+)
 def test_what_was_set_aside_spoils_what_it_could_change(entry: SetAside, verdict: Verdict) -> None:
     trace = replace(trace_of(STALE[:2]), set_aside=SetAsides.of([entry]))
     assert judge(trace, "register").verdict is verdict
@@ -163,8 +182,11 @@ def test_what_was_set_aside_spoils_what_it_could_change(entry: SetAside, verdict
 def test_an_exhausted_budget_is_unknown_and_says_where() -> None:
     found = judge(trace_of([write(1, 0, 9), write(1, 0, 9), read(1, 5, 6)]), "register", budget_s=-1.0)
     assert found.verdict is Verdict.UNKNOWN or found.examined
-    hard = [write(n % 3, 0, 100 + n) for n in range(40)] + [Op("cas", [n % 3, (n + 1) % 3], None, "ok", 0, 200 + n)
-                                                           for n in range(40)] + [read(7, 300, 301)]
+    hard = (
+        [write(n % 3, 0, 100 + n) for n in range(40)]
+        + [Op("cas", [n % 3, (n + 1) % 3], None, "ok", 0, 200 + n) for n in range(40)]
+        + [read(7, 300, 301)]
+    )
     stopped = judge(trace_of(hard), "cas-register", budget_s=0.2)
     assert stopped.verdict in (Verdict.UNKNOWN, Verdict.VIOLATED)
     if stopped.verdict is Verdict.UNKNOWN:

@@ -140,7 +140,7 @@ def test_text_lines(tmp_path: Path) -> None:
         {"kind": "send", "event": "a:0", "peer": "b", "index": 0}, {"kind": "receive", "event": "b:0", "index": 1}
     ]  # fmt: skip
     assert trace.set_aside.counts == {"the pattern does not match": 1, "the row has no known kind": 1}
-    assert trace.inferred == ("real time: the order of the lines",)
+    assert trace.inferred == ("index: the order of the lines",)
 
 
 def test_run_facts_and_bad_rows(tmp_path: Path) -> None:

@@ -32,18 +32,30 @@ def pairs(operations: Operations) -> list[tuple[int, int, str]]:
 
 
 def test_joined_by_program_order() -> None:
-    trace = made([
-        row("a", "invoke"), row("b", "invoke"), row("a", "ok", value=1), row("a", "invoke"), row("b", "fail"),
-        row("nemesis", "info"), row("a", "info"), row("c", "invoke"),
-    ])
+    trace = made(
+        [
+            row("a", "invoke"),
+            row("b", "invoke"),
+            row("a", "ok", value=1),
+            row("a", "invoke"),
+            row("b", "fail"),
+            row("nemesis", "info"),
+            row("a", "info"),
+            row("c", "invoke"),
+        ]
+    )
     assert pairs(operations_of(trace)) == [(0, 2, "ok"), (1, 4, "fail"), (3, 6, "info"), (7, -1, "info")]
 
 
 def test_joined_by_op_where_it_is_recorded() -> None:
-    trace = made([
-        row("a", "invoke", op=7), row("a", "invoke", op=3), row("a", "ok", op=7, value=1),
-        row("a", "ok", op=3, value=2),
-    ])
+    trace = made(
+        [
+            row("a", "invoke", op=7),
+            row("a", "invoke", op=3),
+            row("a", "ok", op=7, value=1),
+            row("a", "ok", op=3, value=2),
+        ]
+    )
     operations = operations_of(trace)
     assert pairs(operations) == [(0, 2, "ok"), (1, 3, "ok")]
     assert overlapping(trace, operations).tolist() == [False, True]
@@ -78,16 +90,23 @@ def test_second_completions_are_problems_and_no_operations() -> None:
     assert operations.doubtful.tolist() == [True, False]
 
 
-@pytest.mark.parametrize(("columns", "run", "text", "assumed"), [
-    (("index", "time_ns"), None, "real time: index (one recorder)", False),
-    (("true_time_ns", "time_ns"), None, "real time: the simulator's clock", False),
-    (("time_ns",), None, "real time: one shared clock (assumed)", True),
-    (("time_ns",), Run(clocks={"a": "lan", "b": "lan"}), "real time: one shared clock (declared)", False),
-    (("time_ns",), Run(clocks={"a": "x", "b": "y"}), "real time: 2 clocks without a bound between them (declared)",
-     False),
-    (("time_ns",), Run(bounds={"skew_ns": 5}), "real time: clocks that differ by at most 5 ns (declared)", False),
-    ((), None, "real time: file order (assumed: one recorder)", True),
-])
+@pytest.mark.parametrize(
+    ("columns", "run", "text", "assumed"),
+    [
+        (("index", "time_ns"), None, "real time: index (one recorder)", False),
+        (("true_time_ns", "time_ns"), None, "real time: the simulator's clock", False),
+        (("time_ns",), None, "real time: one shared clock (assumed)", True),
+        (("time_ns",), Run(clocks={"a": "lan", "b": "lan"}), "real time: one shared clock (declared)", False),
+        (
+            ("time_ns",),
+            Run(clocks={"a": "x", "b": "y"}),
+            "real time: 2 clocks without a bound between them (declared)",
+            False,
+        ),
+        (("time_ns",), Run(bounds={"skew_ns": 5}), "real time: clocks that differ by at most 5 ns (declared)", False),
+        ((), None, "real time: file order (assumed: one recorder)", True),
+    ],
+)
 def test_what_real_time_rests_on(columns: tuple[str, ...], run: Run | None, text: str, assumed: bool) -> None:
     rows = [row("a", "invoke"), row("b", "invoke"), row("a", "ok"), row("b", "ok")]
     trace = made([r | dict.fromkeys(columns, number) for number, r in enumerate(rows)], run)
@@ -102,9 +121,14 @@ def test_a_clock_that_went_back_leaves_the_operation_in_doubt() -> None:
 
 
 def test_a_missing_time_leaves_the_operation_in_doubt() -> None:
-    trace = made([
-        row("a", "invoke", time_ns=1), row("a", "ok"), row("b", "invoke", time_ns=4), row("b", "ok", time_ns=5),
-    ])
+    trace = made(
+        [
+            row("a", "invoke", time_ns=1),
+            row("a", "ok"),
+            row("b", "invoke", time_ns=4),
+            row("b", "ok", time_ns=5),
+        ]
+    )
     operations = operations_of(trace)
     assert operations.doubtful.tolist() == [True, False]
     assert operations.end.tolist() == [NEVER, 5]
@@ -135,8 +159,17 @@ def joined_by_definition(trace: Trace) -> list[tuple[int, int]]:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["invoke", "invoke", "ok", "fail", "info"]),
-                          st.sampled_from([None, 0, 1, 2])), max_size=14), st.booleans())
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from("abc"),
+            st.sampled_from(["invoke", "invoke", "ok", "fail", "info"]),
+            st.sampled_from([None, 0, 1, 2]),
+        ),
+        max_size=14,
+    ),
+    st.booleans(),
+)
 def test_joins_agree_with_the_definition(events: list[tuple[str, str, int | None]], with_op: bool) -> None:
     rows = [row(process, kind) | ({"op": op} if with_op and op is not None else {}) for process, kind, op in events]
     trace = made(rows)

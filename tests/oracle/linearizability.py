@@ -63,8 +63,13 @@ def linearizable(ops: Iterable[Op], *, kv: bool = False, nil_any: bool = False, 
                 steps.append((op, True, lambda state, op=op: apply(state, op, kv=kv)))
         else:
             certain = op.outcome == "ok"
-            steps.append((op if certain else Op(op.f, op.argument, None, "info", op.start, None), certain,
-                          lambda state, op=op: apply(state, op, kv=kv)))
+            steps.append(
+                (
+                    op if certain else Op(op.f, op.argument, None, "info", op.start, None),
+                    certain,
+                    lambda state, op=op: apply(state, op, kv=kv),
+                )
+            )
 
     def extend(state: Any, left: frozenset[int]) -> bool:
         if not any(steps[i][1] for i in left):

@@ -17,7 +17,7 @@ from tracekit.registry import Format
 from tracekit.trace.assemble import assemble
 from tracekit.trace.columns import AnyColumn, Column, texts_of
 from tracekit.trace.schema import NEMESIS, REQUIRED
-from tracekit.trace.trace import Trace
+from tracekit.trace.trace import NOT_AN_EVENT, Trace
 
 Int64 = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -55,7 +55,7 @@ def read(path: Path) -> list[Trace]:
         raise wrong_format(path, NAME, first_line(data), f"lines such as  {EXAMPLE}")
     rejects = Rejects(path.name)
     feeds = np.flatnonzero(np.frombuffer(data, np.uint8) == 10)
-    set_aside_rest(data, 0, len(data), spans, feeds, rejects, "not a history line")
+    set_aside_rest(data, 0, len(data), spans, feeds, rejects, NOT_AN_EVENT)
     lines = np.searchsorted(feeds, spans[:, 0, 0]) + 1
     columns, bad = _columns(data, spans)
     rejects.add_many(lines[bad].tolist(), "the value is not EDN", lambda k: _line(data, spans[bad[k], 0]))
@@ -67,7 +67,7 @@ def read(path: Path) -> list[Trace]:
     return [
         assemble(
             columns, at=str(path), path=str(path), set_aside=rejects.result(),
-            inferred=("real time: the order of the lines",),
+            inferred=("index: the order of the lines",),
         )
     ]  # fmt: skip
 

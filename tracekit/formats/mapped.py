@@ -284,7 +284,7 @@ def _trace(path: Path, mapping: MappingFile, reader: _Reader, values: dict[str, 
         processes, columns["vclock"], inferred = _clocks(values["process"], values["vclock"], processes, reader)
     if not {"index", "time_ns", "true_time_ns"} & set(columns):
         columns["index"] = Column(np.arange(len(reader.table.rows)))
-        inferred += ("real time: the order of the lines",)
+        inferred += ("index: the order of the lines",)
     return assemble(
         columns, at=str(path), path=str(path), processes=processes, run=mapping.run, set_aside=reader.rejects.result(),
         inferred=inferred,

@@ -33,7 +33,12 @@ APPENDS = -2
 """As an effect: the new value is the old one and the operation's own, as text one behind the other."""
 
 _CANONICAL = {
-    "read": "read", "get": "read", "write": "write", "put": "write", "cas": "cas", "append": "append",
+    "read": "read",
+    "get": "read",
+    "write": "write",
+    "put": "write",
+    "cas": "cas",
+    "append": "append",
 }
 """Names of operations as they are recorded, and which operation each of them is."""
 
@@ -62,12 +67,16 @@ MODELS: Mapping[str, Model] = {
     for model in (
         Model("register", "one value: read, write", frozenset({"read", "get", "write", "put"})),
         Model(
-            "cas-register", "one value: read, write, compare-and-set",
+            "cas-register",
+            "one value: read, write, compare-and-set",
             frozenset({"read", "get", "write", "put", "cas"}),
         ),
         Model(
-            "kv", "a value per key: get, put, append, compare-and-set; an absent key reads as null or as \"\"",
-            frozenset(_CANONICAL), keyed=True, empty_is_absent=True,
+            "kv",
+            'a value per key: get, put, append, compare-and-set; an absent key reads as null or as ""',
+            frozenset(_CANONICAL),
+            keyed=True,
+            empty_is_absent=True,
         ),
     )
 }
@@ -105,8 +114,12 @@ def parse_model(text: str, at: str = "--model", origin: str = "asked for") -> Ch
     if name not in MODELS:
         near = nearest(name, MODELS)
         raise TracekitError(
-            "TK302", f"no model is named {name or '(nothing)'}", at=at, found=text,
-            want=", ".join(near or MODELS), help="tracekit list models shows all of them",
+            "TK302",
+            f"no model is named {name or '(nothing)'}",
+            at=at,
+            found=text,
+            want=", ".join(near or MODELS),
+            help="tracekit list models shows all of them",
         )
     chosen = {option: values[0] for option, values in OPTIONS.items()}
     for part in filter(None, (p.strip() for p in tail.split(","))):
@@ -114,8 +127,12 @@ def parse_model(text: str, at: str = "--model", origin: str = "asked for") -> Ch
         if option not in OPTIONS or value not in OPTIONS[option]:
             wanted = OPTIONS.get(option)
             raise TracekitError(
-                "TK302", f"the model has no option {part}", at=at, found=text,
-                want=" or ".join(f"{option}={v}" for v in wanted) if wanted
+                "TK302",
+                f"the model has no option {part}",
+                at=at,
+                found=text,
+                want=" or ".join(f"{option}={v}" for v in wanted)
+                if wanted
                 else " or ".join(f"{o}={v}" for o, values in OPTIONS.items() for v in values),
             )
         chosen[option] = value
@@ -270,14 +287,25 @@ def actions_of(operations: Operations, choice: Choice) -> Actions:
     if choice.model.empty_is_absent and '""' in values.codes:
         or_equals[equals == values.codes['""']] = ABSENT
     return Actions(
-        where, equals[where], or_equals[where], differs[where], effect[where], argument[where],
-        operations.start[where], operations.end[where],
-        np.flatnonzero(wrong), np.flatnonzero(lost), values,
+        where,
+        equals[where],
+        or_equals[where],
+        differs[where],
+        effect[where],
+        argument[where],
+        operations.start[where],
+        operations.end[where],
+        np.flatnonzero(wrong),
+        np.flatnonzero(lost),
+        values,
     )
 
 
 def _cas(
-    values: Values, cas: Bool, outcome: NDArray[np.int8], columns: tuple[Int64, Int64, Int64],
+    values: Values,
+    cas: Bool,
+    outcome: NDArray[np.int8],
+    columns: tuple[Int64, Int64, Int64],
     out: tuple[Int64, Int64, Int64],
 ) -> Bool:
     """Fills in compare-and-set; returns those whose argument is no pair, or whose answer is neither it nor true."""

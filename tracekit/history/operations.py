@@ -217,11 +217,19 @@ def _operations(
     value = trace.get("value")
     f, key = (None if c is None else _either(c, invoke, completion) for c in (trace.get("f"), trace.get("key")))
     return Operations(
-        process=trace.process[row], invoke=invoke, completion=completion, outcome=outcome, f=f, key=key,
+        process=trace.process[row],
+        invoke=invoke,
+        completion=completion,
+        outcome=outcome,
+        f=f,
+        key=key,
         invoked=None if value is None else _taken(value, invoke),
         returned=None if value is None else _taken(value, completion),
-        start=start, end=end, doubtful=doubtful | backwards,
-        real_time=real_time, problems=problems,
+        start=start,
+        end=end,
+        doubtful=doubtful | backwards,
+        real_time=real_time,
+        problems=problems,
     )
 
 

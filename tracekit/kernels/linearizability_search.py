@@ -26,7 +26,14 @@ the sets small:
 Memory is that of two sets of configurations over open operations: it does not grow with the length of the history.
 """
 
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
 from tracekit.kernels.engine import kernel
+
+Array = NDArray[np.int64]
 
 # progress: where the sweep stands, so that it can be left after any step and resumed.
 KEY, EVENT, SIDE, COUNT, NEXT, QUEUE, STEPS, PENDING = 0, 1, 2, 3, 4, 5, 6, 7
@@ -53,16 +60,16 @@ SCANNED = 256
 
 
 @kernel
-def fits(actions, op, state):
+def fits(actions: Array, op: int, state: int) -> bool:
     """Whether the operation may happen at this value."""
     equals = actions[op, EQUALS]
     if equals >= 0 and state != equals and state != actions[op, OR_EQUALS]:
         return False
-    return state != actions[op, DIFFERS]
+    return bool(state != actions[op, DIFFERS])
 
 
 @kernel
-def mixed(a, b):
+def mixed(a: int, b: int) -> int:
     """A hash of two numbers; shifts only, so that it is the same interpreted and compiled."""
     h = a ^ (b << 21) ^ (b >> 11) ^ (b << 3)
     h ^= (h << 13) & 0x3FFFFFFFFFFFFFFF
@@ -72,13 +79,13 @@ def mixed(a, b):
 
 
 @kernel
-def step(actions, op, state, transitions):
+def step(actions: Array, op: int, state: int, transitions: Array) -> int:
     """The value after the operation; REFUSED where it cannot happen, UNTABLED where Python has to say."""
     if not fits(actions, op, state):
         return REFUSED
     effect = actions[op, EFFECT]
     if effect >= 0:
-        return effect
+        return int(effect)
     if effect == STAYS:
         return state
     argument = actions[op, VALUE]
@@ -86,13 +93,13 @@ def step(actions, op, state, transitions):
     place = mixed(state, argument) & (size - 1)
     while transitions[place, 0] >= 0:
         if transitions[place, 0] == state and transitions[place, 1] == argument:
-            return transitions[place, 2]
+            return int(transitions[place, 2])
         place = (place + 1) & (size - 1)
     return UNTABLED
 
 
 @kernel
-def remember(transitions, state, argument, result):
+def remember(transitions: Array, state: int, argument: int, result: int) -> None:
     """Adds a transition; the table must have room."""
     size = len(transitions)
     place = mixed(state, argument) & (size - 1)
@@ -104,7 +111,7 @@ def remember(transitions, state, argument, result):
 
 
 @kernel
-def insert(configs, side, count, words):
+def insert(configs: Array, side: int, count: int, words: int) -> bool:
     """Puts the row `count` into its set's hash table; False where the set has it, or has one that can do all it can."""
     size = configs.shape[1]
     last = MASKS + 2 * words
@@ -140,14 +147,14 @@ def insert(configs, side, count, words):
 
 
 @kernel
-def forget(configs, side, count):
+def forget(configs: Array, side: int, count: int) -> None:
     """Empties the hash table of a set."""
     for row in range(count):
         configs[side, configs[side, row, PLACE], BUCKET] = 0
 
 
 @kernel
-def rehash(configs, side, count, words):
+def rehash(configs: Array, side: int, count: int, words: int) -> int:
     """Puts the first rows of a set into its table anew, equal ones once; returns how many remain."""
     last = MASKS + 2 * words
     kept = 0
@@ -163,7 +170,7 @@ def rehash(configs, side, count, words):
 
 
 @kernel
-def place_anew(progress, old, configs):
+def place_anew(progress: Array, old: Array, configs: Array) -> None:
     """Moves both sets into larger arrays."""
     words = progress[WORDS]
     for side in range(2):
@@ -183,7 +190,7 @@ def place_anew(progress, old, configs):
 
 
 @kernel
-def begin(progress, keys, work, configs):
+def begin(progress: Array, keys: Array, work: Array, configs: Array) -> None:
     """The one configuration before a key's first event."""
     side = progress[SIDE]
     forget(configs, side, progress[COUNT])
@@ -209,7 +216,7 @@ def begin(progress, keys, work, configs):
 
 
 @kernel
-def invoked(progress, actions, work, configs, op):
+def invoked(progress: Array, actions: Array, work: Array, configs: Array, op: int) -> None:
     """An operation opens: it takes a slot, and every configuration has it before it."""
     words, slots = progress[WORDS], progress[SLOTS]
     progress[VACANT] -= 1
@@ -240,7 +247,7 @@ def invoked(progress, actions, work, configs, op):
 
 
 @kernel
-def closed(progress, actions, work, op):
+def closed(progress: Array, actions: Array, work: Array, op: int) -> None:
     """An operation is over: its slot may be used again. It was the first of the open ones to complete."""
     slots, words = progress[SLOTS], progress[WORDS]
     slot = actions[op, SLOT]
@@ -254,7 +261,7 @@ def closed(progress, actions, work, op):
 
 
 @kernel
-def release(progress, actions, configs, op, word, bit):
+def release(progress: Array, actions: Array, configs: Array, op: int, word: int, bit: int) -> bool:
     """An operation that no configuration needs, and that none can still use, only leaves: whether it is so."""
     side, words = progress[SIDE], progress[WORDS]
     observer = actions[op, EFFECT] == STAYS
@@ -269,7 +276,7 @@ def release(progress, actions, configs, op, word, bit):
 
 
 @kernel
-def survive(progress, configs, source, row, word, bit):
+def survive(progress: Array, configs: Array, source: int, row: int, word: int, bit: int) -> bool:
     """A configuration in which the completing operation has happened goes into the next set."""
     words = progress[WORDS]
     target = 1 - progress[SIDE]
@@ -286,7 +293,7 @@ def survive(progress, configs, source, row, word, bit):
 
 
 @kernel
-def answer(progress, actions, work, configs, row, state, hidden):
+def answer(progress: Array, actions: Array, work: Array, configs: Array, row: int, state: int, hidden: int) -> None:
     """Answers the observers that fit a value: all that are open or, where the value was hidden, those open then."""
     side, words, slots = progress[SIDE], progress[WORDS], progress[SLOTS]
     waiting = 0
@@ -304,7 +311,7 @@ def answer(progress, actions, work, configs, row, state, hidden):
 
 
 @kernel
-def copy_without(progress, actions, configs, row, op):
+def copy_without(progress: Array, actions: Array, configs: Array, row: int, op: int) -> int:
     """Writes a configuration behind the current set, with one operation no longer free; returns its row."""
     side, words = progress[SIDE], progress[WORDS]
     new = progress[COUNT]
@@ -314,11 +321,11 @@ def copy_without(progress, actions, configs, row, op):
     word, bit = actions[op, SLOT] // BITS, 1 << (actions[op, SLOT] % BITS)
     configs[side, new, MASKS + word] &= ~bit
     configs[side, new, MASKS + words + word] &= ~bit
-    return new
+    return int(new)
 
 
 @kernel
-def child(progress, actions, work, configs, row, op, state):
+def child(progress: Array, actions: Array, work: Array, configs: Array, row: int, op: int, state: int) -> int:
     """Writes behind the current set what a configuration becomes when an open operation takes effect."""
     side, words, slots = progress[SIDE], progress[WORDS], progress[SLOTS]
     new = copy_without(progress, actions, configs, row, op)
@@ -332,7 +339,7 @@ def child(progress, actions, work, configs, row, op, state):
 
 
 @kernel
-def note(progress, log, parent, entry):
+def note(progress: Array, log: Array, parent: int, entry: int) -> None:
     """Adds a step to the log, where there is room: an operation, or -1 - operation where it was hidden."""
     logged = progress[LOGGED]
     if logged < len(log):
@@ -342,7 +349,9 @@ def note(progress, log, parent, entry):
 
 
 @kernel
-def uncover(progress, actions, work, configs, log, row, completing):
+def uncover(
+    progress: Array, actions: Array, work: Array, configs: Array, log: Array, row: int, completing: int
+) -> None:
     """An unanswered observer completes: any write that was hidden while both were open may have answered it."""
     side, words = progress[SIDE], progress[WORDS]
     marks = 2 * progress[SLOTS] + 2 * words
@@ -367,7 +376,7 @@ def uncover(progress, actions, work, configs, log, row, completing):
 
 
 @kernel
-def enables(progress, actions, work, configs, row, state):
+def enables(progress: Array, actions: Array, work: Array, configs: Array, row: int, state: int) -> bool:
     """Whether an operation that looks at the value and is free in the configuration may happen at this value."""
     for position in range(progress[PENDING]):
         op = work[position]
@@ -380,7 +389,16 @@ def enables(progress, actions, work, configs, row, state):
 
 
 @kernel
-def extend(progress, actions, work, configs, transitions, log, row, completing):
+def extend(
+    progress: Array,
+    actions: Array,
+    work: Array,
+    configs: Array,
+    transitions: Array,
+    log: Array,
+    row: int,
+    completing: int,
+) -> int:
     """All that one configuration becomes by one more operation. MISSING where a transition has to be computed first."""
     side, words = progress[SIDE], progress[WORDS]
     marks = 2 * progress[SLOTS] + 2 * words
@@ -419,7 +437,9 @@ def extend(progress, actions, work, configs, transitions, log, row, completing):
 
 
 @kernel
-def resolve(progress, actions, work, configs, transitions, log, row, op):
+def resolve(
+    progress: Array, actions: Array, work: Array, configs: Array, transitions: Array, log: Array, row: int, op: int
+) -> int:
     """What becomes of one configuration when an operation completes. MISSING as in `extend`."""
     side, words = progress[SIDE], progress[WORDS]
     word, bit = actions[op, SLOT] // BITS, 1 << (actions[op, SLOT] % BITS)
@@ -441,7 +461,9 @@ def resolve(progress, actions, work, configs, transitions, log, row, op):
 
 
 @kernel
-def completed(progress, actions, work, configs, transitions, log, op):
+def completed(
+    progress: Array, actions: Array, work: Array, configs: Array, transitions: Array, log: Array, op: int
+) -> int:
     """An operation completes: it has happened in every configuration of the next set."""
     side, words = progress[SIDE], progress[WORDS]
     room = configs.shape[1] // 2 - progress[SLOTS] - 2
@@ -477,7 +499,16 @@ def completed(progress, actions, work, configs, transitions, log, op):
 
 
 @kernel
-def advance(progress, events, keys, actions, work, configs, transitions, log):
+def advance(
+    progress: Array,
+    events: Array,
+    keys: Array,
+    actions: Array,
+    work: Array,
+    configs: Array,
+    transitions: Array,
+    log: Array,
+) -> int:
     """Goes on with the sweep for progress[STEPS] steps.
 
     Returns HOLDS when every key is done; VIOLATED when one is found to be: its last set is still there, call again for

@@ -1,10 +1,17 @@
 """Zones of Gibbons and Korach (1997): registers whose written values are all different."""
 
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
 from tracekit.kernels.engine import kernel
+
+Array = NDArray[np.int64]
 
 
 @kernel
-def zones(start, end, cluster, first_out, last_out):
+def zones(start: Array, end: Array, cluster: Array, first_out: Array, last_out: Array) -> None:
     """Per cluster (a write and the reads of its value) the operation that ends first and the one that starts last.
 
     first_out and last_out come filled with -1. Operations of a negative cluster are left out.
@@ -20,7 +27,9 @@ def zones(start, end, cluster, first_out, last_out):
 
 
 @kernel
-def conflicts(order, key, low, high, first_out, second_out, count_out):
+def conflicts(
+    order: Array, key: Array, low: Array, high: Array, first_out: Array, second_out: Array, count_out: Array
+) -> None:
     """Per key the first two clusters that cannot be put in any order, and how many clusters clash with one before.
 
     low[c] is the earliest end in cluster c, high[c] the latest start. Some operation of c precedes one of d exactly if
@@ -48,4 +57,3 @@ def conflicts(order, key, low, high, first_out, second_out, count_out):
                 second_out[current] = c
         if low[c] < high[c] and (reach < 0 or high[c] > high[reach]):
             reach = c
-

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+NOT_AN_EVENT = "not a history line"
+"""The reason for lines that are no records at all: other output in the same log. They hide no event."""
+
+
 @dataclass(frozen=True)
 class SetAside:
     """One row or field that could not be used, and why.

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from tracekit.checks.consistency.cells import Cells
 from tracekit.execution import Execution
-from tracekit.trace.trace import Trace
+from tracekit.trace.trace import NOT_AN_EVENT, Trace
 
 Bool = NDArray[np.bool_]
 
 HARMLESS_FIELDS = frozenset({"lamport", "vclock", "message", "peer", "name", "source", "line"})
 """Fields that no history is built from; a dot in a name marks a domain's own field, which is none either."""
 
-HARMLESS_REASONS = frozenset({"not a history line"})
+HARMLESS_REASONS = frozenset({NOT_AN_EVENT})
 """Rows of which their reader says that they are no operations."""
 
 
@@ -59,10 +59,12 @@ def doubts_of(execution: Execution, cells: Cells) -> Doubts:
             if keys.all() or _unplaced(cells, entries):
                 excuses.append((f"{count} without a key {what}", everywhere))
     if len(actions.lost):
-        excuses.append((
-            f"{len(actions.lost)} writes there have no recorded invocation and nobody knows what they wrote",
-            everywhere if _unplaced(cells, actions.lost) else _keys(cells, actions.lost),
-        ))
+        excuses.append(
+            (
+                f"{len(actions.lost)} writes there have no recorded invocation and nobody knows what they wrote",
+                everywhere if _unplaced(cells, actions.lost) else _keys(cells, actions.lost),
+            )
+        )
     spoiled = _set_aside(trace)
     if spoiled:
         reasons.append(spoiled)
@@ -94,7 +96,8 @@ def _set_aside(trace: Trace) -> str:
     aside = trace.set_aside
     total = sum(count for reason, count in aside.counts.items() if reason not in HARMLESS_REASONS)
     harmless = sum(
-        1 for s in aside.first
+        1
+        for s in aside.first
         if s.reason not in HARMLESS_REASONS and s.field is not None and (s.field in HARMLESS_FIELDS or "." in s.field)
     )
     if total <= harmless:

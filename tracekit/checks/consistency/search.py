@@ -223,9 +223,7 @@ class _Sweep:
         event = int(self.events[self.progress[layout.EVENT] if begun else self.keys[at, layout.FIRST_EVENT]])
         pending = self.work[: int(self.progress[layout.PENDING]) if begun else 0]
         crashed = int((self.actions[pending, layout.REQUIRED] == 0).sum())
-        searched.undecided[int(self.key_of[at])] = Undecided(
-            reason, int(self.rows[event >> 1]), len(pending), crashed
-        )
+        searched.undecided[int(self.key_of[at])] = Undecided(reason, int(self.rows[event >> 1]), len(pending), crashed)
         self.keys[at, layout.VERDICT] = layout.OVERFLOW
         self.progress[layout.KEY] += 1
         self.progress[layout.STAGE] = 0
@@ -237,8 +235,10 @@ class _Sweep:
         place = int(self.keys[at, layout.FAILED_AT])
         before = int((self.events[self.keys[at, layout.FIRST_EVENT] : place] & 1).sum())
         return Stuck(
-            int(self.rows[self.events[place] >> 1]), tuple(int(v) for v in values),
-            tuple(int(self.rows[op]) for op in pending[1:]), before,
+            int(self.rows[self.events[place] >> 1]),
+            tuple(int(v) for v in values),
+            tuple(int(self.rows[op]) for op in pending[1:]),
+            before,
         )
 
     def _collect(self, searched: Searched, run: ModuleType) -> None:

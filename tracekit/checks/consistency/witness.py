@@ -27,7 +27,9 @@ class Witnesses:
         where = self._where(entry)
         text = f"{self._client(entry)} read {self._seen(entry)} {where}, but no recorded operation wrote that there."
         return Violation(
-            "unwritten-value", text, self.execution.witness([(self._row(entry, True), self.text(entry))]),
+            "unwritten-value",
+            text,
+            self.execution.witness([(self._row(entry, True), self.text(entry))]),
             facts=self._facts(entry),
         )
 
@@ -59,12 +61,21 @@ class Witnesses:
         ended = {found.before, found.back}
         entries = {e for e in (found.first, found.second, found.before, found.after, found.back, found.again) if e >= 0}
         return self._violation(
-            "stale-read", text + self._excuse(facts), entries, ended,
+            "stale-read",
+            text + self._excuse(facts),
+            entries,
+            ended,
             [(a, b, "ended before it began") for a, b in pairs]
-            + [(w, r, "wrote the value read") for w, r in ((found.first, found.again), (found.second, found.after))
-               if w >= 0 and w != r]
-            + [(w, r, "wrote the value read") for w, r in ((found.first, found.before), (found.second, found.back))
-               if 0 <= w != r >= 0],
+            + [
+                (w, r, "wrote the value read")
+                for w, r in ((found.first, found.again), (found.second, found.after))
+                if w >= 0 and w != r
+            ]
+            + [
+                (w, r, "wrote the value read")
+                for w, r in ((found.first, found.before), (found.second, found.back))
+                if 0 <= w != r >= 0
+            ],
             facts,
         )
 
@@ -84,14 +95,21 @@ class Witnesses:
         if wanted > 0 and not ((a.effect == wanted) & (self.cells.key == self.cells.key[found.entry])).any():
             text += f" No operation wrote {values.text(wanted)} there."
         facts = self._facts(found.entry) | {
-            "possible_values": possible[:20], "operations_before": found.before,
-            "open_then": [self._event(e) for e in found.open[:20]], "open_then_total": len(found.open),
+            "possible_values": possible[:20],
+            "operations_before": found.before,
+            "open_then": [self._event(e) for e in found.open[:20]],
+            "open_then_total": len(found.open),
         }
         entries = {found.entry, *sources, *holders}
         return self._violation("no-linearization", text, entries, {found.entry}, [], facts)
 
     def _violation(
-        self, anomaly: str, text: str, entries: set[int], ended: set[int], ties: list[tuple[int, int, str]],
+        self,
+        anomaly: str,
+        text: str,
+        entries: set[int],
+        ended: set[int],
+        ties: list[tuple[int, int, str]],
         facts: dict[str, object],
     ) -> Violation:
         a = self.cells.actions
@@ -195,7 +213,8 @@ class Witnesses:
         operations, a = self.execution.operations, self.cells.actions
         gaps = [
             int(operations.start[a.operation[later]] - operations.end[a.operation[earlier]])
-            for earlier, later in pairs if self._client(earlier) != self._client(later)
+            for earlier, later in pairs
+            if self._client(earlier) != self._client(later)
         ]
         return {"excused_by_skew_ns": min(gaps)} if gaps else {}
 
