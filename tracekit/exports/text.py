@@ -61,7 +61,11 @@ def _scalars(column: Column, embedded: bool) -> Texts:
     def texts(start: int, end: int) -> pa.Array:
         numbers = _masked(column, start, end)
         written = numbers.cast(pa.string())
-        if values.dtype != np.float64 or np.isfinite(values[start:end]).all():
+        if values.dtype != np.float64:
+            return written
+        whole = pc.match_substring_regex(written, "^-?[0-9]+$")  # 1.0 is no integer, and -0.0 is not 0
+        written = pc.if_else(whole, pc.binary_join_element_wise(written, ".0", ""), written)
+        if np.isfinite(values[start:end]).all():
             return written
         stretch = values[start:end]
         for mask, word in (

@@ -83,7 +83,7 @@ class Clocks:
 
     def components(self, declared: Sequence[str], process: AnyColumn) -> list[str]:
         """The components of all clocks: declared ones, then processes with events, then others that clocks name."""
-        if not self.codes:
+        if not any(isinstance(batch, _Maps) for batch in self.batches):
             return list(declared)
         assert isinstance(process, Column), "process is text"
         owners = [] if process.texts is None else process.texts.to_pylist()

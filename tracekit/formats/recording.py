@@ -48,7 +48,7 @@ def can_read(path: Path, head: bytes) -> bool:
     for line in head.split(b"\n", 20)[:20]:
         row = _object(line)
         if row is not None:
-            return META in row or (isinstance(row.get("process"), str) and row.get("kind") in KINDS)
+            return META in row or (isinstance(row.get("process"), str) and row.get("kind") in [*KINDS])
     return False
 
 
@@ -186,7 +186,8 @@ class _Log:
         processes = metadata.processes
         if clocks is not None:
             processes = clocks.components(processes, columns["process"])
-            columns["vclock"] = clocks.column(processes, at)
+            column = clocks.column(processes, at)
+            columns |= {"vclock": column} if processes else {}
         if metadata.typed:
             columns = {name: columns[name] for name in metadata.columns if name in columns} | columns
         added = self._place(columns)

@@ -76,7 +76,8 @@ def read(path: Path) -> list[Trace]:
     processes: list[str] = []
     if clocks is not None:
         processes = clocks.components([], columns["process"])
-        columns["vclock"] = clocks.column(processes, str(path))
+        column = clocks.column(processes, str(path))
+        columns |= {"vclock": column} if processes else {}
     if not {"source", "line"} & columns.keys():
         columns |= {"source": constant(path.name, len(lines)), "line": Column(lines)}
     trace = assemble(
@@ -93,7 +94,10 @@ def _table(path: Path, data: bytes, rejects: Rejects) -> tuple[pa.Table, NDArray
         bad.append((row.number, row.text))
         return "skip"
 
-    header = next(csv.reader([data.split(b"\n", 1)[0].decode()]), [])
+    try:
+        header = next(csv.reader([data.split(b"\n", 1)[0].decode()]), [])
+    except csv.Error:
+        header = []
     if "process" not in header or "kind" not in header or len(set(header)) != len(header):
         raise wrong_format(path, NAME, first_line(data), f"a table such as\n{EXAMPLE}")
     try:

@@ -153,6 +153,9 @@ def _column(name: str, traces: Sequence[Trace], codes: Sequence[NDArray[np.int32
 
 def _concatenated(parts: Sequence[AnyColumn | None], rows: Sequence[int]) -> AnyColumn:
     """The columns one after the other, absent for as many rows where there is none."""
+    # A column without values says nothing of its type, unless all are so.
+    some = [part if part is not None and part.present.any() else None for part in parts]
+    parts = some if any(part is not None for part in some) else parts
     shapes = {(type(part), type(getattr(part, "items", None))) for part in parts if part is not None}
     if len(shapes) == 1 and shapes.pop()[0] is ListColumn:
         return _concatenated_lists(parts, rows)
@@ -224,6 +227,8 @@ def _coverage(traces: Sequence[Trace], here: set[str]) -> dict[str, Mapping[str,
             if name in own or name not in here:
                 if guessed and own.get(name, 0) > 0:
                     ends = {**ends, "start": True}  # another log may have the first events; asked again of the whole
+                    if ends.get("end", True):
+                        continue
                 before = coverage.get(name, {})
                 coverage[name] = {end: ends.get(end, True) and before.get(end, True) for end in ("start", "end")}
     return coverage
