@@ -93,6 +93,27 @@ class Messages:
         again: NDArray[np.int64] = rows[1:][same]
         return again
 
+    @cached_property
+    def uncertain(self) -> NDArray[np.int64]:
+        """Rows of receives whose message was sent several times by one process in such a way that it is not known which
+        of these sends arrived. `send_of` has the earliest: right as an order, not as a time. O(m log m)."""
+        rows = self.receives[self.send_of[self.receives] >= 0]
+        times = np.bincount(self.identity[self.sends], minlength=1)
+        rows = rows[times[self.identity[rows]] > 1]
+        if not len(rows):
+            return rows
+        peer = self.trace.get("peer")
+        to = self.trace.process_codes(peer) if peer is not None else np.full(len(self.trace), -1, np.int32)
+        wide = len(self.trace.processes) + 2
+        codes, counts = np.unique(self.identity[self.sends] * wide + to[self.sends] + 2, return_counts=True)
+        possible = np.zeros(len(rows), np.int64)
+        for receiver in (self.trace.process[rows].astype(np.int64), np.full(len(rows), -1)):
+            key = self.identity[rows] * wide + receiver + 2
+            at = np.minimum(np.searchsorted(codes, key), len(codes) - 1)
+            possible += np.where(codes[at] == key, counts[at], 0)
+        several: NDArray[np.int64] = rows[possible != 1]  # one: a multicast that was written as a send a receiver
+        return several
+
     def name(self, row: int) -> str:
         """The message id of a row, as recorded."""
         column = self.trace.get("message")
