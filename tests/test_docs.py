@@ -13,6 +13,8 @@ from types import ModuleType
 
 import pytest
 
+from tracekit.trace.recorder import Recorder
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -61,12 +63,27 @@ def test_the_readme_shows_commands() -> None:
     assert any(c.startswith("tracekit analyze") for c in commands)
 
 
+MAPPING = """
+[event]
+process = "node"
+kind = { column = "what", values = { out = "send", in = "receive" } }
+message = "id"
+"""
+
+
 @pytest.fixture
 def readme_folder(tmp_path: Path) -> Path:
     """A folder with the files that the README's commands speak of."""
     (tmp_path / "sample_traces").symlink_to(ROOT / "sample_traces")
-    lines = ["INFO  jepsen.util - 0\t:invoke\t:write\t1", "INFO  jepsen.util - 0\t:ok\t:write\t1"]
-    (tmp_path / "jepsen.log").write_text("\n".join(lines) + "\n")
+    history = tmp_path / "store/latest/history.edn"
+    history.parent.mkdir(parents=True)
+    write = "{:process 0, :type :%s, :f :write, :value 1, :index %d}\n"
+    history.write_text(write % ("invoke", 0) + write % ("ok", 1))
+    (tmp_path / "chord.log").write_text('a {"a":1}\nsends\nb {"b":1, "a":1}\nreceives\n')
+    (tmp_path / "node.toml").write_text(MAPPING)
+    (tmp_path / "node.jsonl").write_text('{"node":"a","what":"out","id":1}\n{"node":"b","what":"in","id":1}\n')
+    with Recorder(tmp_path / "n1.jsonl", "n1") as n1, Recorder(tmp_path / "n2.jsonl", "n2") as n2:
+        n2.extract(n1.inject({}, "request", to="n2"), "request")
     return tmp_path
 
 
