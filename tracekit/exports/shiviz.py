@@ -44,7 +44,7 @@ def write(trace: Trace, path: Path) -> tuple[str, ...]:
     order = Execution(trace).happens_before
     if len(order.unordered):
         raise TracekitError(
-            "TK113", "the messages form a cycle: no clocks can show their order",
+            "TK113", "the recorded order has a cycle: no clocks can show it",
             at=trace.event(int(order.unordered[0])), found=f"{len(order.unordered):,} events on a cycle or after one",
         )  # fmt: skip
     program = Execution(trace).program_order
