@@ -228,6 +228,10 @@ class TestRestart:
             recorder.event("e")
         with pytest.raises(TracekitError, match="not this process's log"):
             Recorder(path, "n1")
+        with path.open("a") as file:
+            file.write('{"process":"n2","kind":"internal"}\n')
+        with pytest.raises(TracekitError, match="not this process's log"):
+            Recorder(path, "n2")
 
     def test_one_recorder_a_file(self, tmp_path: Path) -> None:
         recorder = Recorder(tmp_path / "n1.jsonl", "n1")
@@ -455,19 +459,26 @@ class TestChildren:
         assert judged(trace).exit_code == 0
 
     def test_a_child_that_records_nothing_leaves_nothing_and_holds_nothing(self, tmp_path: Path) -> None:
-        parent = Recorder(tmp_path / "n1.jsonl", "n1")
-        ready, wait = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            os.close(wait)
-            os.read(ready, 1)
-            os._exit(0)
-        os.close(ready)
-        parent.close()
-        Recorder(tmp_path / "n1.jsonl", "n1").close()  # the child lives, and the file is free
-        os.close(wait)
-        os.waitpid(pid, 0)
-        assert [path.name for path in tmp_path.iterdir()] == ["n1.jsonl"]
+        code = (
+            "import os, sys, time\nfrom tracekit.trace.recorder import Recorder\n"
+            "recorder = Recorder(sys.argv[1], 'n1')\nif os.fork() == 0:\n    os.write(1, b'%d\\n' % os.getpid())\n"
+            "time.sleep(100)"
+        )
+        path = tmp_path / "n1.jsonl"
+        parent = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, cwd=HERE.parents[1])
+        assert parent.stdout
+        child = int(parent.stdout.readline())
+        try:
+            with pytest.raises(TracekitError):
+                Recorder(path, "n1")
+            parent.kill()
+            parent.wait()
+            Recorder(path, "n1").close()  # the child lives, and the file is free
+            os.kill(child, 0)
+        finally:
+            os.kill(child, signal.SIGKILL)
+            parent.stdout.close()
+        assert [file.name for file in tmp_path.iterdir()] == ["n1.jsonl"]
 
     def test_a_copy_is_no_second_writer(self, tmp_path: Path) -> None:
         recorder = Recorder(tmp_path / "n1.jsonl", "n1")

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from tracekit.trace.context import HEADER, Context, header_of, parse_context
-from tracekit.trace.recovery import Past, lock, past_of
+from tracekit.trace.recovery import Past, lock, past_of, unlock
 from tracekit.trace.run import Run
 from tracekit.trace.schema import NEMESIS, VERSION, Kind
 
@@ -170,6 +170,7 @@ class Recorder:
             if not self._closed and self._file >= 0:
                 if complete:
                     self._write(b'{"tracekit.complete":true}\n')
+                unlock(self._file)
                 os.close(self._file)
                 self._file = -1
             self._closed = True

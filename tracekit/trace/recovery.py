@@ -13,6 +13,7 @@ import orjson
 
 from tracekit.errors import TracekitError
 from tracekit.trace.context import Context
+from tracekit.trace.schema import NEMESIS
 
 if sys.platform != "win32":  # there, nothing keeps two recorders from one file
     import fcntl
@@ -70,6 +71,12 @@ def lock(file: int, path: Path) -> None:
         ) from None
 
 
+def unlock(file: int) -> None:
+    """Lets others record to the file, though a child that was forked just now may still hold it open."""
+    if sys.platform != "win32":
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
 def past_of(file: int, path: Path, process: str) -> tuple[Past | None, bool | None]:
     """The state in which the file leaves the process; None where nothing was ever recorded.
 
@@ -120,10 +127,13 @@ def _event(line: bytes) -> dict[str, Any] | None:
 
 
 def _checked(row: dict[str, Any], path: Path, process: str) -> Past:
-    past = Past(row.get("seq", -1) + 1, row.get("lamport", 0), row.get("vclock", {}))
     if row.get("process") != process:
         raise _not_ours(path, f"events of {row.get('process')}", f"events of {process}")
-    return past
+    seq, lamport, vclock = (row.get(name, empty) for name, empty in (("seq", None), ("lamport", 0), ("vclock", {})))
+    clocked = process == NEMESIS or ("lamport" in row and "vclock" in row)
+    if type(seq) is not int or type(lamport) is not int or not isinstance(vclock, dict) or not clocked:
+        raise _not_ours(path, f"a last event without seq and clocks: {row}", "events that a recorder wrote")
+    return Past(seq + 1, lamport, vclock)
 
 
 def _not_ours(path: Path, found: str, want: str) -> TracekitError:
