@@ -34,7 +34,9 @@ class ProgramOrder:
         )
         starts = np.zeros(len(trace.processes) + 1, np.int64)
         np.cumsum(counts, out=starts[1:])
-        rows = np.argsort(trace.process, kind="stable").astype(np.int64, copy=False)
+        # numpy sorts 16-bit integers by radix, in one pass; wider ones take five times as long.
+        codes = trace.process.astype(np.int16) if len(trace.processes) <= np.iinfo(np.int16).max else trace.process
+        rows = np.argsort(codes, kind="stable").astype(np.int64, copy=False)
         seq = trace.seq[rows]
         same = trace.process[rows[1:]] == trace.process[rows[:-1]]
         if bool((same & (seq[1:] < seq[:-1])).any()):
