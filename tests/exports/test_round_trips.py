@@ -84,7 +84,8 @@ def told(value: Any) -> str:
         return str([told(item) for item in value])
     if isinstance(value, dict):
         return str({key: told(value[key]) for key in sorted(value)})
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}.get(text, text)
 
 
 @settings(max_examples=150, deadline=None)
