@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -66,6 +66,20 @@ class SetAsides:
     def count(self) -> int:
         """How many rows and fields were set aside."""
         return sum(self.counts.values())
+
+    def spoiling(self, matters: Callable[[str], bool]) -> str:
+        """What was set aside and may change a verdict, with the first of it; empty where nothing may.
+
+        matters: whether a verdict is built from a field. Whole rows always matter, unless their reader says that they
+        are no events; so do fields of which only the number is known.
+        """
+        total = sum(count for reason, count in self.counts.items() if reason != NOT_AN_EVENT)
+        kept = [entry for entry in self.first if entry.reason != NOT_AN_EVENT]
+        suspects = [entry for entry in kept if entry.field is None or matters(entry.field)]
+        if total <= len(kept) - len(suspects):
+            return ""
+        first = f" (first: {suspects[0].place}, {suspects[0].reason})" if suspects else ""
+        return f"{total - len(kept) + len(suspects):,} rows or fields were set aside{first}"
 
     def __add__(self, other: SetAsides) -> SetAsides:
         counts = dict(self.counts)

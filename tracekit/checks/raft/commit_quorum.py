@@ -6,21 +6,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.checks.raft.configuration import NO, UNDECIDED, YES, Configurations, configurations
+from tracekit.checks.raft.doubts import not_covered, raft_check
 from tracekit.checks.raft.evidence import SHOWN, listed, not_recorded, times, violation
-from tracekit.checks.raft.history import Int64, raft_history, raft_occurs
+from tracekit.checks.raft.history import Int64, raft_history
 from tracekit.checks.raft.leader_commits import leader_commits
 from tracekit.checks.raft.logs import RaftLogs, raft_logs
 from tracekit.checks.raft.order import Order, order
 from tracekit.execution import Execution, Options
 from tracekit.kernels.raft import TERM
-from tracekit.registry import check
 from tracekit.results import CheckResult, Violation
 
 BLOCK = 4_000_000
 """Cells of (commits x processes) that are looked at together; bounds memory."""
 
 
-@check("raft.commit-quorum", applies=raft_occurs)
+@raft_check("raft.commit-quorum")
 def commit_quorum(execution: Execution, options: Options) -> CheckResult:
     """A leader raises its commit index only to an entry that a majority of the voters has stored before.
 
@@ -109,19 +109,9 @@ def _holds(logs: RaftLogs, causal: Order, place: Int64, entry: Int64, index: Int
     silent = np.ones(len(history.names), np.bool_)
     silent[np.unique(history.process[logs.changes])] = False
     holds[:, silent] = UNDECIDED
-    for p in _begun_late(history.execution):
+    for p in not_covered(history.execution):
         holds[:, p] = np.where(holds[:, p] == YES, YES, UNDECIDED)
     return holds
-
-
-def _begun_late(execution: Execution) -> list[int]:
-    """Processes whose start is declared not to be recorded."""
-    coverage = execution.trace.run.coverage
-    return [
-        execution.trace.process_code(n)
-        for n, c in coverage.items()
-        if not c.get("start", True) and n in execution.trace.processes
-    ]
 
 
 def _ever(logs: RaftLogs, causal: Order, place: int, entry: int, index: int, holds: NDArray[np.int64]) -> Int64:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracekit.checks.raft.doubts import raft_check
 from tracekit.checks.raft.evidence import SHOWN, not_recorded, violation
-from tracekit.checks.raft.history import Int64, RaftHistory, raft_history, raft_occurs
+from tracekit.checks.raft.history import Int64, RaftHistory, raft_history
 from tracekit.checks.raft.logs import raft_logs
 from tracekit.execution import Execution, Options
-from tracekit.registry import check
 from tracekit.results import CheckResult
 
 
-@check("raft.commit-stability", applies=raft_occurs)
+@raft_check("raft.commit-stability")
 def commit_stability(execution: Execution, options: Options) -> CheckResult:
     """An entry that a process knows to be committed is never removed from its log or replaced there.
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracekit.checks.raft.doubts import raft_check
 from tracekit.checks.raft.evidence import SHOWN, listed, not_recorded, violation
-from tracekit.checks.raft.history import raft_history, raft_occurs
+from tracekit.checks.raft.history import raft_history
 from tracekit.execution import Execution, Options
-from tracekit.registry import check
 from tracekit.results import CheckResult
 
 
-@check("raft.election-safety", applies=raft_occurs)
+@raft_check("raft.election-safety")
 def election_safety(execution: Execution, options: Options) -> CheckResult:
     """At most one leader can be elected in a given term.
 

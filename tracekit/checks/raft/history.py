@@ -62,8 +62,8 @@ class RaftHistory:
     """State of every process after every event; -1 where it is not known.
 
     Arrays have shape (n,) and are in program order, process after process: their positions are *places*. A value that
-    an event did not record is the one before it at the process. A crash ends a role; a restart makes a follower and
-    forgets the commit index, which the paper's Figure 2 lists as volatile; term, vote and log survive.
+    an event did not record is the one before it at the process. A crash ends a role; a restart makes a follower; both
+    forget the commit index, which the paper's Figure 2 lists as volatile; term, vote and log survive.
 
     Attributes
     ----------
@@ -203,10 +203,10 @@ def raft_history(execution: Execution) -> RaftHistory:
     role, present = _roles(execution)
     role, present = role[rows], present[rows]
     role = np.where(crash, UNKNOWN, np.where(restart & ~present, FOLLOWER, role))
-    role = filled(role, present | crash | restart, begin)
+    role = _carried(role, present, present | crash | restart, term, process, begin)
 
     commit, present = number("raft.commit")
-    commit = filled(np.where(present, commit, UNKNOWN), present | restart, begin)
+    commit = filled(np.where(present, commit, UNKNOWN), present | restart | crash, begin)
 
     names = _names(execution)
     vote, present = _votes(execution, names)
@@ -221,6 +221,21 @@ def filled(values: Int64, present: Bool, begin: Int64) -> Int64:
     """Values carried forward within each process; -1 before the first. `begin`: place where each process begins."""
     place = np.maximum.accumulate(np.where(present, np.arange(len(values)), -1))
     return np.where(place >= begin, values[np.maximum(place, 0)], UNKNOWN) if len(values) else values
+
+
+def _carried(role: Int64, present: Bool, known: Bool, term: Int64, process: Int64, begin: Int64) -> Int64:
+    """Roles carried forward, but not a lead into another term where the recording shows, or may leave out, that the
+    process stepped down: the next role recorded in that term is another one, or the process never records being a
+    follower, as recorders do that note elections only."""
+    n = len(role)
+    following = np.minimum.accumulate(np.where(known, np.arange(n), n)[::-1])[::-1]
+    at = np.minimum(following, n - 1)
+    role_then, led = np.where(following < n, role[at] if n else role, UNKNOWN), filled(term, known, begin)
+    role = filled(role, known, begin)
+    onward = (role == LEADER) & ~known & (led >= 0) & (term != led)
+    stepped_down = (process[at] == process) & (term[at] == term) & (role_then != LEADER) & (following < n)
+    silent = ~np.isin(process, process[present & (role == FOLLOWER)])
+    return np.where(onward & (stepped_down | silent), FOLLOWER, role)
 
 
 def several(values: Int64, starts: Int64) -> Bool:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from tracekit.checks.raft.configuration import NO, UNDECIDED, YES, Configurations, configurations
+from tracekit.checks.raft.doubts import not_covered, raft_check
 from tracekit.checks.raft.evidence import SHOWN, listed, not_recorded, times, violation
-from tracekit.checks.raft.history import Int64, RaftHistory, raft_history, raft_occurs
+from tracekit.checks.raft.history import Int64, RaftHistory, raft_history
 from tracekit.checks.raft.order import Order, order
 from tracekit.checks.raft.votes import Votes, answers, votes
 from tracekit.execution import Execution, Options
-from tracekit.registry import check
 from tracekit.results import CheckResult, Violation
 from tracekit.trace.schema import Kind
 
 
-@check("raft.leader-quorum", applies=raft_occurs)
+@raft_check("raft.leader-quorum")
 def leader_quorum(execution: Execution, options: Options) -> CheckResult:
     """A process becomes leader of a term only with the votes of a majority of the voters for that term.
 
@@ -88,6 +88,7 @@ def _votes_held(
     column = history.execution.trace.columns.get("raft.vote")
     if column is not None:
         holds[:, np.unique(history.execution.trace.process[column.present])] = NO
+    holds[:, not_covered(history.execution)] = UNDECIDED
     of_state = _first(given.voter, given.term, given.candidate, given.place)
     places, terms, voters = received
     of_answer = _first(voters, terms, history.process[places], places)

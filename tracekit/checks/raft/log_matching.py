@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracekit.checks.raft.doubts import raft_check
 from tracekit.checks.raft.evidence import SHOWN, not_recorded, violation
-from tracekit.checks.raft.history import Int64, raft_history, raft_occurs, several
+from tracekit.checks.raft.history import Int64, raft_history, several
 from tracekit.checks.raft.logs import RaftLogs, raft_logs
 from tracekit.execution import Execution, Options
 from tracekit.kernels.raft import DEPTH, DIGEST, TERM
-from tracekit.registry import check
 from tracekit.results import CheckResult, Violation
 
 
-@check("raft.log-matching", applies=raft_occurs)
+@raft_check("raft.log-matching")
 def log_matching(execution: Execution, options: Options) -> CheckResult:
     """If two logs contain an entry with the same index and term, they are identical up to that index.
 

@@ -78,7 +78,7 @@ def order(execution: Execution) -> Order:
     messages = execution.messages
     receives = np.flatnonzero(execution.trace.is_kind(Kind.RECEIVE) & np.isin(execution.trace.process, history.members))
     matched = messages.send_of[receives] >= 0
-    whole = bool(len(receives)) and bool(matched.all())
+    whole = bool(len(receives)) and bool(matched.all()) and not len(messages.uncertain)
     if whole:
         return Order(execution, begin, True, True)
     if _index_is_total(execution):

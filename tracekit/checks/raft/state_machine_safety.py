@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracekit.checks.raft.doubts import raft_check
 from tracekit.checks.raft.evidence import SHOWN, not_recorded, violation
-from tracekit.checks.raft.history import UNKNOWN, Int64, RaftHistory, raft_history, raft_occurs, several
+from tracekit.checks.raft.history import UNKNOWN, Int64, RaftHistory, raft_history, several
 from tracekit.checks.raft.logs import RaftLogs, raft_logs
 from tracekit.execution import Execution, Options
 from tracekit.kernels.raft import DEPTH
-from tracekit.registry import check
 from tracekit.results import CheckResult, Violation
 
 
-@check("raft.state-machine-safety", applies=raft_occurs)
+def applications_recorded(execution: Execution) -> bool:
+    """Whether applications are recorded; else committed entries stand for them."""
+    return bool((execution.derive(raft_history).column("raft.apply_index") >= 0).any())
+
+
+@raft_check("raft.state-machine-safety", self_evident=applications_recorded)
 def state_machine_safety(execution: Execution, options: Options) -> CheckResult:
     """No two processes ever apply different entries at the same index.
 
@@ -45,9 +50,8 @@ def state_machine_safety(execution: Execution, options: Options) -> CheckResult:
         Raft 5.4.3, Figure 3. State Machine Safety.
         Ongaro and Ousterhout, In Search of an Understandable Consensus Algorithm (extended version), 2014.
     """
-    history = execution.derive(raft_history)
-    if bool((history.column("raft.apply_index") >= 0).any()):
-        return _applied(history)
+    if applications_recorded(execution):
+        return _applied(execution.derive(raft_history))
     return _committed(execution)
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracekit.checks.raft.doubts import raft_check
 from tracekit.checks.raft.evidence import SHOWN, not_recorded, violation
-from tracekit.checks.raft.history import raft_history, raft_occurs
+from tracekit.checks.raft.history import raft_history
 from tracekit.execution import Execution, Options
-from tracekit.registry import check
 from tracekit.results import CheckResult
 
 
-@check("raft.term-monotonic", applies=raft_occurs)
+@raft_check("raft.term-monotonic", self_evident=lambda execution: True)
 def term_monotonic(execution: Execution, options: Options) -> CheckResult:
     """A process's current term never decreases, not even across a restart.
 

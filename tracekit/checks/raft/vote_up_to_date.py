@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tracekit.checks.raft.doubts import raft_check
 from tracekit.checks.raft.evidence import SHOWN, not_recorded, times, violation
-from tracekit.checks.raft.history import CANDIDATE, LEADER, UNKNOWN, Bool, Int64, RaftHistory, raft_history, raft_occurs
+from tracekit.checks.raft.history import CANDIDATE, LEADER, UNKNOWN, Bool, Int64, RaftHistory, raft_history
 from tracekit.checks.raft.logs import RaftLogs, raft_logs
 from tracekit.checks.raft.votes import Votes, votes
 from tracekit.execution import Execution, Options
-from tracekit.registry import check
 from tracekit.results import CheckResult, Violation
 from tracekit.trace.schema import Kind
 
 
-@check("raft.vote-up-to-date", applies=raft_occurs)
+@raft_check("raft.vote-up-to-date")
 def vote_up_to_date(execution: Execution, options: Options) -> CheckResult:
     """A process votes only for a candidate whose log is at least as up-to-date as its own.
 
