@@ -207,7 +207,21 @@ class _Findings:
                 continue
             both = column.present[receives] & column.present[sends]
             differ = receives[both & (column.values[receives] != column.values[sends])]
+            differ = differ[~self._as_another_copy(differ, column)]
             self._add(differ, lambda row, name=name, column=column: self._changed(row, name, column))
+
+    def _as_another_copy(self, rows: NDArray[np.int64], column: Column) -> NDArray[np.bool_]:
+        """Whether the sender sent the message several times, and one copy had, or may have had, the value received."""
+        again = np.isin(rows, self.messages.uncertain)
+        if not again.any():
+            return again
+        identity, sends = self.messages.identity, self.messages.sends
+        _, value = np.unique(column.values, return_inverse=True)
+        pair = identity * (len(self.trace) + 1) + value
+        equal = np.isin(pair[rows], pair[sends[column.present[sends]]])
+        unknown = np.isin(identity[rows], identity[sends[~column.present[sends]]])
+        excused: NDArray[np.bool_] = again & (equal | unknown)
+        return excused
 
     def _changed(self, row: int, name: str, column: Column) -> Violation:
         send = int(self.messages.send_of[row])

@@ -29,6 +29,9 @@ VECTOR_ANOMALIES = {
     6: "own-component-jumped",
 }
 COMMUNICATION = (Kind.SEND, Kind.RECEIVE)
+FAR = 1 << 40
+"""More events than are ever missing between two others; added up, it stays far from the largest number."""
+
 ENOUGH = 3
 """Events of a class that must all keep the clock before that is taken for the recorder's convention."""
 
@@ -139,6 +142,7 @@ def lamport(execution: Execution, options: Options) -> CheckResult:
         violations=tuple(violation(int(row)) for row in _in_causal_order(execution, bad)[:SHOWN]),
         violations_total=len(bad),
         method=f"local: previous event and send; {convention.words}",
+        reasons=_may_belong(trace.set_aside.spoiling(lambda name: name in ("lamport", "message"))),
         facts=_by_class(error[bad], LAMPORT_ANOMALIES),
     )
 
@@ -162,8 +166,10 @@ def vector(execution: Execution, options: Options) -> CheckResult:
         the process's own component and the order within each process are checked.
 
     Cannot see
-        Events and messages that were not recorded. Which values count as the first (0 or 1). A recorder whose internal
-        events, or receives, never tick is taken at its convention, which is inferred and stated.
+        Events and messages that were not recorded: where events without a timestamp, or a gap in `seq`, lie between two
+        vectors, the second may have ticked so much more and learned anything. Which of several copies of a message
+        arrived. Which values count as the first (0 or 1). A recorder whose internal events, or receives, never tick is
+        taken at its convention, which is inferred and stated.
 
     Cost
         One pass over the vectors, O(n p) for p components. Only the previous event and the send are looked at, so an
@@ -189,7 +195,9 @@ def vector(execution: Execution, options: Options) -> CheckResult:
     send_of = execution.messages.send_of
     loops = kernels("clocks", work=len(values) + len(trace))
     learned = _may_have_learned(execution)
-    state = (present * (1 + loops.TICKS * convention.ticks + loops.LEARNED * learned)).astype(np.int8)
+    spoiled = trace.set_aside.spoiling(lambda name: name in ("vclock", "message"))
+    missed = _missed(execution, present) + FAR * bool(spoiled)
+    state = present * (1 + loops.TICKS * convention.ticks + loops.LEARNED * learned + loops.MISSED * missed)
     error = np.zeros(len(trace), np.int8)
     where = np.zeros(len(trace), np.int32)
     examined = loops.vector_errors(program.rows, process, offsets, values, state, send_of, error, where)
@@ -222,6 +230,7 @@ def vector(execution: Execution, options: Options) -> CheckResult:
         violations=tuple(violation(int(row)) for row in _in_causal_order(execution, bad)[:SHOWN]),
         violations_total=len(bad),
         method=f"local: previous event and send; {convention.words}",
+        reasons=_may_belong(spoiled),
         facts={**_by_class(error[bad], VECTOR_ANOMALIES), **({"events with unknown sends": unseen} if unseen else {})},
     )
 
@@ -235,12 +244,34 @@ _VECTOR_WORDS = {
 }
 
 
+def _missed(execution: Execution, present: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Shape (n,): how many events before each, since the last one of its process with a timestamp, have none, or are
+    not in the recording: a gap in `seq`."""
+    trace, rows = execution.trace, execution.program_order.rows
+    missed = np.zeros(len(trace), np.int64)
+    timed = rows[present[rows]]
+    place = np.flatnonzero(present[rows])
+    same = trace.process[timed[1:]] == trace.process[timed[:-1]]
+    between = np.maximum(np.diff(place), np.diff(trace.seq[timed])) - 1
+    missed[timed[1:][same]] = np.clip(between[same], 0, FAR)
+    first = np.append(True, ~same)[: len(timed)]
+    missed[timed[first]] = place[first] - execution.program_order.starts[trace.process[timed[first]]]
+    return missed
+
+
+def _may_belong(spoiled: str) -> tuple[str, ...]:
+    """As reasons: what was set aside may have had a wrong timestamp, or explain one."""
+    return (f"{spoiled}: they may have had timestamps",) if spoiled else ()
+
+
 def _may_have_learned(execution: Execution) -> NDArray[np.bool_]:
     """Shape (n,): events that may have received a message of which no send is known."""
     trace = execution.trace
     if not len(execution.messages.sends):
         return np.ones(len(trace), np.bool_)
-    learned: NDArray[np.bool_] = (trace.kind == Kind.RECEIVE) & (execution.messages.send_of < 0)
+    messages = execution.messages
+    learned: NDArray[np.bool_] = (trace.kind == Kind.RECEIVE) & (messages.send_of < 0)
+    learned[messages.uncertain] = True  # a later copy than the earliest brought what its sender learned in between
     firsts = execution.program_order.starts[:-1]
     for code, name in enumerate(trace.processes):
         if (

@@ -22,6 +22,7 @@ OWN_JUMPED = 6
 
 TICKS = 2
 LEARNED = 4
+MISSED = 8
 
 
 @kernel
@@ -59,7 +60,7 @@ def vector_errors(
     process: Int32,
     offsets: Int64,
     clock: Int64,
-    state: Int8,
+    state: Int64,
     send_of: Int64,
     error_out: Int8,
     where_out: Int32,
@@ -67,7 +68,8 @@ def vector_errors(
     """What is wrong with each event's vector timestamp, and in which component; returns how many were examined.
 
     state: per row, 0 no timestamp (or no component of its own): passed over; else bits: 1 it has one, TICKS it must
-    advance its own component, LEARNED it may have received a message of which no send is known.
+    advance its own component, LEARNED it may have received a message of which no send is known; the rest, from MISSED on,
+    counts the events between it and the one before it that have no timestamp: they may have ticked, and learned.
     The rule (Fidge 1988, Mattern 1989): the largest of the previous event's vector and the send's, and one more in the
     own component. Only those two are looked at, so an error is reported where it arises and not again downstream.
     """
@@ -81,8 +83,11 @@ def vector_errors(
             continue
         examined += 1
         send = send_of[row]
+        missed = state[row] // MISSED
+        learned = missed > 0 or state[row] & LEARNED != 0
         if send >= 0 and state[send] == 0:
             send = -1
+            learned = True
         own = process[row]
         size = offsets[row + 1] - offsets[row]
         wide = max(size, own + 1)
@@ -105,11 +110,11 @@ def vector_errors(
                 tick = 1 if state[row] & TICKS else 0
                 if here < earlier + tick:
                     error = MISSING_INCREMENT
-                elif before >= 0 and here > earlier + tick:
+                elif before >= 0 and here > earlier + tick + missed:
                     error = OWN_JUMPED
             elif here < brought:
                 error = MISSING_MERGE
-            elif here > max(earlier, brought) and state[row] & LEARNED == 0:
+            elif here > max(earlier, brought) and not learned:
                 error = FROM_THE_FUTURE
             if error != FINE:
                 error_out[row] = error
