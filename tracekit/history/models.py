@@ -201,13 +201,24 @@ class Values:
 
     def appended(self, state: int, suffix: int) -> int:
         """The value after an append, -1 where there is none: the old value is no string."""
+        if state != ABSENT and not self.is_text(state):
+            return -1
         old = "" if state == ABSENT else orjson.loads(self.texts[state])
         new = orjson.loads(self.texts[suffix])
-        return self.code(orjson.dumps(old + new).decode()) if isinstance(old, str) else -1
+        return self.code(orjson.dumps(old + new).decode())
 
     def is_text(self, code: int) -> bool:
         """Whether the value is a string."""
-        return self.numbers is None and self.texts[code].startswith('"')
+        return self.numbers is None and self.texts[code].startswith('"') and self.is_canonical(code)
+
+    def is_canonical(self, code: int) -> bool:
+        """Whether equal values are equal texts here: canonical JSON, a whole number, or no JSON at all."""
+        if self.numbers is not None or self.texts[code].removeprefix("-").isdecimal():
+            return True
+        try:
+            return orjson.dumps(orjson.loads(self.texts[code])).decode() == self.texts[code]
+        except ValueError:
+            return not self.texts[code].startswith(('"', "[", "{"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -340,6 +351,8 @@ def _pair(values: Values, code: int) -> tuple[int, int]:
         return -1, -1
     if not isinstance(pair, list) or len(pair) != 2:
         return -1, -1
+    if orjson.dumps(pair).decode() not in (values.texts[code], values.texts[code].replace(", ", ",")):
+        return -1, -1  # its members would be written differently from the same values elsewhere
     old, new = (orjson.dumps(member).decode() for member in pair)
     return values.code(old), values.code(new)
 

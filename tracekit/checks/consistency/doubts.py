@@ -9,15 +9,11 @@ from numpy.typing import NDArray
 
 from tracekit.checks.consistency.cells import Cells
 from tracekit.execution import Execution
-from tracekit.trace.trace import NOT_AN_EVENT, Trace
 
 Bool = NDArray[np.bool_]
 
 HARMLESS_FIELDS = frozenset({"lamport", "vclock", "message", "peer", "name", "source", "line"})
 """Fields that no history is built from; a dot in a name marks a domain's own field, which is none either."""
-
-HARMLESS_REASONS = frozenset({NOT_AN_EVENT})
-"""Rows of which their reader says that they are no operations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +61,9 @@ def doubts_of(execution: Execution, cells: Cells) -> Doubts:
                 everywhere if _unplaced(cells, actions.lost) else _keys(cells, actions.lost),
             )
         )
-    spoiled = _set_aside(trace)
+    spoiled = trace.set_aside.spoiling(lambda name: name not in HARMLESS_FIELDS and "." not in name)
     if spoiled:
-        reasons.append(spoiled)
+        reasons.append(f"{spoiled}: they may belong to operations")
         excuses.append(("what was set aside may explain it", everywhere))
     late, early = _uncovered(execution)
     if late:
@@ -77,6 +73,18 @@ def doubts_of(execution: Execution, cells: Cells) -> Doubts:
     if not trace.complete and operations.real_time.column == "time_ns":
         excuses.append(("the file is not complete, so unseen writes may explain it", everywhere))
     return Doubts(undecidable, tuple(reasons), tuple(excuses), bool(late))
+
+
+def written_oddly(cells: Cells, chosen: Bool) -> Bool:
+    """Which of some keys have values whose text is not canonical, so that another text may mean the same value."""
+    odd = np.zeros(len(cells), np.bool_)
+    actions, values = cells.actions, cells.actions.values
+    for column in (actions.equals, actions.differs, actions.effect, actions.argument):
+        used = np.flatnonzero(chosen[cells.key] & (column > 0))
+        codes, of = np.unique(column[used], return_inverse=True)
+        spelled = np.array([values.is_canonical(int(code)) for code in codes], np.bool_)
+        odd[cells.key[used[~spelled[of]]]] = True
+    return odd
 
 
 def _keys(cells: Cells, entries: NDArray[np.int64]) -> Bool:
@@ -89,22 +97,6 @@ def _unplaced(cells: Cells, entries: NDArray[np.int64]) -> bool:
     """Whether one of the operations has no key while others have: it may be about any."""
     nameless = [k for k, name in enumerate(cells.names) if name is None]
     return len(cells) > 1 and bool(np.isin(cells.key_of[entries], nameless).any())
-
-
-def _set_aside(trace: Trace) -> str:
-    """Why rows or fields that were set aside may belong to the history; empty where they cannot."""
-    aside = trace.set_aside
-    total = sum(count for reason, count in aside.counts.items() if reason not in HARMLESS_REASONS)
-    harmless = sum(
-        1
-        for s in aside.first
-        if s.reason not in HARMLESS_REASONS and s.field is not None and (s.field in HARMLESS_FIELDS or "." in s.field)
-    )
-    if total <= harmless:
-        return ""
-    suspect = next((s for s in aside.first if s.reason not in HARMLESS_REASONS), None)
-    first = f" (first: {suspect.place}, {suspect.reason})" if suspect else ""
-    return f"{total} rows or fields were set aside that may belong to operations{first}"
 
 
 def _uncovered(execution: Execution) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tracekit.checks.consistency import cells as cells_module
 from tracekit.checks.consistency import search, zones
 from tracekit.checks.consistency.cells import Cells, cells_of, of_keys
-from tracekit.checks.consistency.doubts import Doubts, doubts_of
+from tracekit.checks.consistency.doubts import Doubts, doubts_of, written_oddly
 from tracekit.checks.consistency.witness import Witnesses
 from tracekit.errors import TracekitError
 from tracekit.execution import Budget, Execution, Options
@@ -169,6 +169,13 @@ def _result(execution: Execution, options: Options, choice: Choice, doubts: Doub
         if (violated & keys).any():
             reasons.append(f"{_listed(cells, violated & keys)}: not linearizable as recorded, but {reason}")
             violated &= ~keys
+    odd = violated & written_oddly(cells, violated)
+    if odd.any():
+        reasons.append(
+            f"{_listed(cells, odd)}: not linearizable if values are equal only where their texts are, but not "
+            "all are canonical JSON"
+        )
+        violated = violated & ~odd
     violations = _violations(execution, confirmed, violated)
     total = sum(confirmed.zoned.counts.get(int(k), 1) for k in np.flatnonzero(violated))
     undecided = judged.searched.undecided
