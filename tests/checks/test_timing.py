@@ -110,6 +110,10 @@ def test_what_would_do_is_measured() -> None:
     later = [row for k in range(20, 60) for row in message(k, 100 * k, 100 * k + 10)]
     facts = run(early + later).facts
     assert (facts["fits"], facts["bound, ns"], facts["from, ns"]) == ("partial synchrony", 10, 2_000)
+    assert (
+        run(early + later).remark == "fits partial synchrony: every delay at most 1e-05 ms from 2e-06 s into the run on"
+    )
+    assert run(early[:20] + later[:20]).facts["fits"] == "synchrony", "too few messages to tell"
     facts = run(later).facts
     assert (facts["fits"], facts["bound, ns"], facts["from, ns"]) == ("synchrony", 10, 2_000)
     facts = run(later + [{**row, "message": -row["message"]} for row in message(70, 6_000, 6_500)]).facts

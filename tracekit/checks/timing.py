@@ -20,6 +20,8 @@ from tracekit.trace.trace import Trace
 SHOWN = 20
 NEVER = -(2**62)
 """Reading of a process without any."""
+ENOUGH = 50
+"""Messages from which a run may be said to have settled."""
 MUCH = 2
 """By how much the bound must fall for the early part of a run to count as unstable."""
 Int64 = NDArray[np.int64]
@@ -167,7 +169,7 @@ def _fit(clock: Clock) -> dict[str, Any]:
     later = int(clock.delay[len(clock.delay) // 2 :].max())
     over = np.flatnonzero(clock.delay > later)
     since = int(clock.sent[over[-1] + 1]) if len(over) else int(clock.sent[0])
-    partial = len(over) > 0 and later * MUCH <= largest
+    partial = len(clock.delay) >= ENOUGH and len(over) > 0 and later * MUCH <= largest
     return {
         "messages": len(clock.delay),
         "clock": clock.name,
@@ -177,12 +179,15 @@ def _fit(clock: Clock) -> dict[str, Any]:
         "fits": "partial synchrony" if partial else "synchrony",
         "bound, ns": later if partial else largest,
         "from, ns": since if partial else int(clock.sent[0]),
+        "first sent, ns": int(clock.sent[0]),
     }
 
 
 def _words(fit: Mapping[str, Any]) -> str:
-    since = f" from {fit['from, ns'] / 1e9:.4g} s on" if fit["fits"] == "partial synchrony" else ""
-    return f"fits {fit['fits']}: every delay at most {fit['bound, ns'] / 1e6:.4g} ms{since}"
+    settled = (fit["from, ns"] - fit["first sent, ns"]) / 1e9
+    since = f" from {settled:.4g} s into the run on" if fit["fits"] == "partial synchrony" else ""
+    whose = " (by the processes' own clocks)" if fit["clock"] == "time_ns" else ""
+    return f"fits {fit['fits']}: every delay at most {fit['bound, ns'] / 1e6:.4g} ms{since}{whose}"
 
 
 def _missing(execution: Execution, clock: Clock, bound: int) -> Int64:
