@@ -128,6 +128,16 @@ class TestAgainstAllObservations:
         text, meaning = data.draw(conjunctions())
         judged(with_states(rows, data), text, meaning)
 
+    @settings(max_examples=400, deadline=None)
+    @given(
+        executions(max_events=9, max_processes=2).filter(lambda rows: any(r["kind"] == "receive" for r in rows)),
+        st.data(),
+    )
+    def test_two_processes_that_talk(self, rows: list[Row], data: st.DataObject) -> None:
+        rows = with_seq([{**row, "x.n": data.draw(st.sampled_from([0, 1, 1]))} for row in rows])
+        text = 'x.n["a"] == 1 and x.n["b"] == 1'
+        judged(rows, text, lambda state: state["a"].get("x.n") == 1 and state["b"].get("x.n") == 1)
+
     @settings(max_examples=500, deadline=None)
     @given(executions(max_events=8), st.data())
     def test_anything(self, rows: list[Row], data: st.DataObject) -> None:
