@@ -56,7 +56,7 @@ def test_what_was_set_aside_leaves_a_vector_unknown(spoiled: Row) -> None:
 
 @pytest.mark.parametrize("spoiled", [{"kind": "bogus", "lamport": 2}, {"kind": "internal", "lamport": -2}])
 def test_what_was_set_aside_is_no_pass_for_lamport(spoiled: Row) -> None:
-    rows = [{"process": "a", "kind": "internal", "lamport": 1}, {"process": "a"} | spoiled]
+    rows: list[Row] = [{"process": "a", "kind": "internal", "lamport": 1}, {"process": "a", **spoiled}]
     assert verdict(rows, "clock.lamport") is Verdict.UNKNOWN
 
 

@@ -51,6 +51,11 @@ def test_text_that_is_no_json_is_compared_as_text() -> None:
     assert judge(calls(("write", "red"), ("read", "blue")), "register").verdict is Verdict.VIOLATED
 
 
+def test_a_history_in_which_nobody_was_answered_is_no_pass() -> None:
+    history = [Op("write", 1, None, "info", 0, 1), Op("read", None, None, "info", 2, None)]
+    assert judge(trace_of(history), "register").verdict is Verdict.UNKNOWN
+
+
 def test_a_read_may_see_the_older_of_two_overlapping_writes() -> None:
     """Found in a recording of a real store: the read of 145 overlaps the write of 146 that a later read sees."""
     history = [

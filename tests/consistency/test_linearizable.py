@@ -31,8 +31,10 @@ def verdict_of(holds: bool) -> Verdict:
 
 
 def relevant(ops: list[Op]) -> bool:
-    """Whether the check can decide: without an invocation it does not apply, without any value it knows nothing."""
-    return any(op.start is not None for op in ops) and "value" in trace_of(ops)
+    """Whether the check can decide: without an invocation it does not apply, without any value it knows nothing, and
+    where nobody was answered it judges nothing."""
+    answered = any(op.outcome != "info" and op.end is not None for op in ops)
+    return answered and any(op.start is not None for op in ops) and "value" in trace_of(ops)
 
 
 def compare(ops: list[Op], model: str, **oracle: Any) -> None:

@@ -17,6 +17,7 @@ from tracekit.checks.consistency.witness import Witnesses
 from tracekit.errors import TracekitError
 from tracekit.execution import Budget, Execution, Options
 from tracekit.history.models import Choice, actions_of, choose
+from tracekit.history.operations import Outcome
 from tracekit.registry import check
 from tracekit.results import CheckResult, Violation
 from tracekit.trace.schema import Kind
@@ -180,9 +181,12 @@ def _result(execution: Execution, options: Options, choice: Choice, doubts: Doub
     total = sum(confirmed.zoned.counts.get(int(k), 1) for k in np.flatnonzero(violated))
     undecided = judged.searched.undecided
     reasons += [_undecided(judged, key) for key in list(undecided)[:LISTED]]
+    answered = operations.outcome != Outcome.INFO
+    if len(operations) and not answered.any() and not reasons:
+        reasons.append("no operation was answered, so nothing says what the system did")
     certificate = None if reasons or total else _certificate(execution, judged)
     return CheckResult(
-        examined={"operations": len(operations), "keys": len(cells)} if len(operations) else {},
+        examined={"operations": len(operations), "keys": len(cells)} if answered.any() else {},
         violations=violations,
         violations_total=total,
         reasons=tuple(reasons),
