@@ -115,6 +115,7 @@ def _judge(
 ) -> list[tuple[Result, Execution]]:
     from tracekit.analysis import analyze
     from tracekit.execution import Execution
+    from tracekit.kernels.engine import has_compiled
     from tracekit.reading import read_traces
     from tracekit.registry import select_checks
 
@@ -122,6 +123,7 @@ def _judge(
         select_checks(pattern)  # a mistyped name is told before anything is read
     with progress(f"reading {Path(path).name}") as advance:
         found = read_traces(path, format_name, advance)
+    once = "" if has_compiled() else "   (the first run also compiles: once, some ten seconds)"
     judged = []
     for trace in found:
         execution = Execution(trace, options)
@@ -130,7 +132,7 @@ def _judge(
                 execution,
                 check=patterns,
                 command=shlex.join(["tracekit", *sys.argv[1:]]),
-                progress=lambda name, done, total: say(f"{name}   ({done + 1} of {total})"),
+                progress=lambda name, done, total: say(f"{name}   ({done + 1} of {total}){once}"),
             )
         judged.append((result, execution))
     return judged

@@ -63,6 +63,12 @@ def cache_folder() -> Path | None:
     return folder if owned and os.access(folder, os.W_OK) else None
 
 
+def has_compiled() -> bool:
+    """Whether compiled kernels lie ready from an earlier run."""
+    folder = cache_folder()
+    return folder is not None and any(folder.iterdir())
+
+
 @cache
 def sources_digest() -> str:
     """Hex SHA-256 over the sources of all kernels."""

@@ -38,6 +38,7 @@ def render(result: Result, style: Style = plain, verbose: bool = False) -> str:
     blocks += [_unknown(c, style) for c in undecided]
     if verbose:
         blocks.append("\n".join(_line(c, style) for c in result.checks))
+        blocks.append(_measured(result, style))
     else:
         holds = [c for c in required if c.verdict is Verdict.HOLDS]
         if holds:
@@ -261,6 +262,8 @@ def _unknown(check: CheckResult, style: Style) -> str:
 def _line(check: CheckResult, style: Style) -> str:
     role = "" if check.required else "  (measured)"
     verdict = str(check.verdict)
+    if check.verdict is Verdict.NOT_APPLICABLE:
+        verdict = "measured" if check.remark else "no events"
     label = style(verdict.upper(), check.verdict) + " " * (LABEL - len(verdict))
     text = f"{label}{check.check:<34} {_examined(check)}{role}"
     method = f"\n{' ' * LABEL}{check.method}" if check.method else ""
