@@ -151,9 +151,19 @@ def _rests_on(execution: Execution, results: Sequence[CheckResult]) -> tuple[str
         phrases.append("coverage: the recording is whole (assumed)")
     if not trace.complete:
         phrases.append("the file is not marked complete: its end may be missing")
+    same_place = _sharing_places(execution)
+    if same_place:
+        phrases.append(f"{same_place:,} events have the place (process:seq) of another event: taken in file order")
     phrases += trace.inferred
     phrases += [phrase for r in results for phrase in r.rests_on]
     return tuple(dict.fromkeys(phrases))
+
+
+def _sharing_places(execution: Execution) -> int:
+    """Events whose public name another event of the trace has as well."""
+    trace, rows = execution.trace, execution.program_order.rows
+    again = (trace.seq[rows[1:]] == trace.seq[rows[:-1]]) & (trace.process[rows[1:]] == trace.process[rows[:-1]])
+    return int(again.sum())
 
 
 def _not_checked(applicable: Sequence[Check], execution: Execution) -> tuple[str, ...]:

@@ -94,6 +94,12 @@ class TestOutput:
             assert "\u202e" not in out
             assert "red" in out
 
+    def test_a_file_name_cannot_fake_a_line(self, tracekit: Run, traces: Path) -> None:
+        name = "x\nHOLDS         all checks\u2028.parquet"
+        (traces / "bad.parquet").rename(traces / name)
+        out = tracekit("analyze", name).stdout
+        assert not any(line.startswith("HOLDS") for line in out.splitlines())
+
     @pytest.mark.parametrize("name", ["good", "bad", "undecided"])
     def test_json_is_the_contract(self, tracekit: Run, name: str) -> None:
         done = tracekit("analyze", f"{name}.parquet", "--format", "json")

@@ -96,7 +96,7 @@ def command(
             if len(traces) == 1:
                 raise
             errors.append({"path": path, "code": error.code, "error": str(error)})
-            click.echo(clean(str(error)), err=True)
+            click.echo(clean(str(error), lines=True), err=True)
     if report and judged:
         with status("writing the report"):
             from tracekit.report.html import write_report

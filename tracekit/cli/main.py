@@ -91,7 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _fail(text: str, code: int) -> None:
     from tracekit.report.terminal import clean
 
-    click.echo(clean(text), err=True)
+    click.echo(clean(text, lines=True), err=True)
     sys.exit(code)
 
 

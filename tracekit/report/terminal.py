@@ -48,11 +48,18 @@ def render(result: Result, style: Style = plain, verbose: bool = False) -> str:
     return "\n\n".join(block for block in blocks if block)
 
 
-def clean(text: str) -> str:
-    """Text from a trace, safe for a terminal: control and format characters (escapes, bidi marks) stand as codes."""
-    return "".join(
-        c if c == "\n" or unicodedata.category(c)[0] != "C" else c.encode("unicode_escape").decode() for c in text
-    )
+def clean(text: str, lines: bool = False) -> str:
+    """Text from a trace, safe for a terminal: control and format characters (escapes, bidi marks) stand as codes.
+
+    lines: whether the text may span lines; else a line feed stands as its code as well, so that no name fakes a line.
+    """
+    return "".join(_visible(c) if c != "\n" or not lines else c for c in text)
+
+
+def _visible(character: str) -> str:
+    category = unicodedata.category(character)
+    hidden = category[0] == "C" or category in ("Zl", "Zp")
+    return character.encode("unicode_escape").decode() if hidden else character
 
 
 def _labelled(label: str, lines: Iterable[str]) -> str:
@@ -231,7 +238,7 @@ def _witness(violation: Violation, style: Style) -> list[str]:
                 lines.append(f"      {'|':<{width}}{style(clean(reason), 'dim')}")
         last = i == len(violation.events) - 1
         place = f"   ({event.source})" if event.source else ""
-        text = clean(f"{event.text}{place}").replace("\n", " ")
+        text = clean(f"{event.text}{place}")
         body = textwrap.shorten(text, WIDTH, placeholder=" ...") if len(text) > WIDTH else text
         lines.append(
             f"    {style(clean(event.event), 'name')}{' ' * (width - len(clean(event.event)))}{body}"

@@ -44,17 +44,19 @@ def linearizable(execution: Execution, options: Options) -> CheckResult:
 
     Meaning
         Clients call operations on shared objects: a register, or the keys of a key-value store. Calls take time and
-        overlap. The history is linearizable if one can choose, for every operation, a single moment between its invocation
-        and its completion, so that the operations, executed one after the other in the order of those moments, give exactly
-        the answers that the clients got. To its clients the system is then indistinguishable from one copy of the data on
-        one machine: once a write has completed, or once somebody has read its value, nobody reads an older value. Keys are
-        judged one by one, because a history is linearizable exactly if it is so for each object.
+        overlap. The history is linearizable if one can choose, for every operation, a single moment between its
+        invocation and its completion, so that the operations, executed one after the other in the order of those
+        moments, give exactly the answers that the clients got. To its clients the system is then indistinguishable
+        from one copy of the data on one machine: once a write has completed, or once somebody has read its value,
+        nobody reads an older value. Keys are judged one by one, because a history is linearizable exactly if it is so
+        for each object.
 
-        An operation that completed with `fail` did not happen, and demands nothing (with the model option fail=asserts, a
-        failed cas says that the value was a different one). An operation with `info`, or without completion, may take
-        effect at any time after its invocation, or never. A completion whose invocation was not recorded began before
-        everything. Two operations are in real-time order if one ended strictly before the other began; which clock says so
-        stands under RESTS ON. With --skew E one precedes the other only if more than E lies between.
+        An operation that completed with `fail` did not happen, and demands nothing (with the model option
+        fail=asserts, a failed cas says that the value was a different one). An operation with `info`, or without
+        completion, may take effect at any time after its invocation, or never. A completion whose invocation was not
+        recorded began before everything. Two operations are in real-time order if one ended strictly before the other
+        began; which clock says so stands under RESTS ON. With --skew E one precedes the other only if more than E
+        lies between.
 
     Example
         A stale read:
@@ -65,37 +67,38 @@ def linearizable(execution: Execution, options: Options) -> CheckResult:
             4 ms  b  invoke read
             5 ms  b  ok     read 1        stale: the write of 2 had completed before the read began
 
-        While a write is open, a read may see the old value or the new one; but once somebody saw the new one, nobody may
-        go back:
+        While a write is open, a read may see the old value or the new one; but once somebody saw the new one, nobody
+        may go back:
             0 ms  a  invoke write 2       (after a write of 1)
             1 ms  b  read 2               so the write has taken effect
             2 ms  c  read 1               began after b's read ended, and yet sees the older value
             3 ms  a  ok     write 2
 
     Needs
-        invoke, ok, fail and info events with `f` and `value`; `op` where one process has several operations open at once;
-        `key` where there are several objects; a real-time order: `index`, `true_time_ns` or `time_ns`. A sequential model:
-        register, cas-register or kv (read or get, write or put, cas, append). It is taken from --model, else from what the
-        run declares, else from the operations that occur.
-        Where the recording leaves something open that could change the answer (rows set aside, missing starts or ends,
-        completions that cannot be attributed, clocks that differ), the verdict is unknown, and says why.
+        invoke, ok, fail and info events with `f` and `value`; `op` where one process has several operations open at
+        once; `key` where there are several objects; a real-time order: `index`, `true_time_ns` or `time_ns`. A
+        sequential model: register, cas-register or kv (read or get, write or put, cas, append). It is taken from
+        --model, else from what the run declares, else from the operations that occur. Where the recording leaves
+        something open that could change the answer (rows set aside, missing starts or ends, completions that cannot
+        be attributed, clocks that differ), the verdict is unknown, and says why.
 
     Cannot see
-        Order between objects: transactions over several keys are `isolation.*`. Moments at which nobody looked: a lost
-        write that no later read should have seen leaves no trace. Two writes of one value that the system swapped. Clocks
-        that were wrong: where recorders' clocks are only assumed to be one, a stale read says how far they would have to
-        differ to excuse its witness. The inside of the system: events of servers are not looked at.
+        Order between objects: transactions over several keys are `isolation.*`. Moments at which nobody looked: a
+        lost write that no later read should have seen leaves no trace. Two writes of one value that the system
+        swapped. Clocks that were wrong: where recorders' clocks are only assumed to be one, a stale read says how far
+        they would have to differ to excuse its witness. The inside of the system: events of servers are not looked
+        at.
 
     Cost
         A key whose written values are all different: O(n log n) time and O(n) memory, about a second for a million
-        operations. Other keys: a search that is exponential in the worst case (the problem is NP-complete), in the number
-        of operations open at once and not in the length; memory up to 1 GiB, time up to --budget; then the verdict is
-        unknown, with the key and what made it hard. Values written twice, cas, append and, most of all, operations that
-        were never answered make a key hard; distinct values make it easy.
+        operations. Other keys: a search that is exponential in the worst case (the problem is NP-complete), in the
+        number of operations open at once and not in the length; memory up to 1 GiB, time up to --budget; then the
+        verdict is unknown, with the key and what made it hard. Values written twice, cas, append and, most of all,
+        operations that were never answered make a key hard; distinct values make it easy.
 
     Reference
-        Herlihy & Wing, Linearizability: a correctness condition for concurrent objects, TOPLAS 1990. Unique values: zones
-        of Gibbons & Korach, Testing shared memories, SIAM J. Comput. 1997. Search: Wing & Gong, J. Parallel
+        Herlihy & Wing, Linearizability: a correctness condition for concurrent objects, TOPLAS 1990. Unique values:
+        zones of Gibbons & Korach, Testing shared memories, SIAM J. Comput. 1997. Search: Wing & Gong, J. Parallel
         Distrib. Comput. 1993; just-in-time linearization of Lowe, Testing for linearizability, Concurrency Computat.:
         Pract. Exper. 2017. One key at a time: Herlihy & Wing's theorem 1; Horn & Kroening, FORTE 2015.
     """
@@ -163,8 +166,9 @@ def _result(execution: Execution, options: Options, choice: Choice, doubts: Doub
             named = _listed(cells, excused)
             reasons.append(f"{named}: not linearizable by the clocks, but a skew of {skew} ns may excuse it")
         violated, confirmed = again.violated, again
-    elif skew is None and violated.any():
-        reasons.append(f"{_listed(cells, violated)}: not linearizable by the clocks, which have no known bound")
+    elif skew is None:
+        found = f"{_listed(cells, violated)}: not linearizable" if violated.any() else "linearizable"
+        reasons.append(f"{found} by the clocks, but they are declared to differ without a bound: nothing follows")
         violated = np.zeros(len(cells), np.bool_)
     for reason, keys in doubts.excuses:
         if (violated & keys).any():
