@@ -7,7 +7,7 @@ execution that shows its anomaly. A test makes them all again and compares table
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -94,9 +94,9 @@ SIMULATED = (
 )  # fmt: skip
 
 
-def trace(rows: list[Row], **run: Any) -> Trace:
-    """Rows as a trace of the processes that occur."""
-    builder = TraceBuilder(list(dict.fromkeys(row["process"] for row in rows)), Run(**run))
+def trace(rows: list[Row], processes: Sequence[str] = (), **run: Any) -> Trace:
+    """Rows as a trace of the processes that occur, unless others are given."""
+    builder = TraceBuilder(processes or list(dict.fromkeys(row["process"] for row in rows)), Run(**run))
     for row in rows:
         builder.add(row)
     return builder.build()
@@ -119,8 +119,6 @@ def clocks() -> Iterator[Sample]:
     for name, about, check, anomaly, changed in (
         ("lamport-went-back", "b's Lamport clock falls from 3 to 2.", lamport, "clock-went-back",
          {"last": {"lamport": 2}}),
-        ("lamport-missing-increment", "Two events of b have the same timestamp.", lamport, "missing-increment",
-         {"last": {"lamport": 3}}),
         ("lamport-receive-not-after-send", "b did not merge the sender's clock.", lamport, "receive-not-after-send",
          {"receive": {"lamport": 2}, "last": {"lamport": 3}}),
         ("vector-missing-merge", "b knows less of a than the message brought.", vector, "missing-merge",
@@ -131,6 +129,28 @@ def clocks() -> Iterator[Sample]:
          {"last": {"vclock": [2, 5]}}),
     ):  # fmt: skip
         yield Sample(name, about, check, anomaly, partial(trace, ping(**changed)))
+    for name, about, check, anomaly, rows, run in (
+        ("lamport-missing-increment", "Two events of b have the same timestamp; its others show that events tick.",
+         lamport, "missing-increment", [*ping(), *goes_on(5, 6, 7, 7)], {}),
+        ("lamport-restart-reset", "b's clock begins anew when b restarts.", lamport, "restart-reset-clock",
+         [*ping(), {"process": "b", "kind": "crash"}, {"process": "b", "kind": "restart", "lamport": 1}], {}),
+        ("vector-restart-reset", "b's clock begins anew when b restarts.", vector, "restart-reset-clock",
+         [*ping(), {"process": "b", "kind": "crash"}, {"process": "b", "kind": "restart", "vclock": [0, 1]}], {}),
+        ("vector-unknown-process", "b knows an event of c, which has none.", vector, "unknown-process",
+         ping(last={"vclock": [2, 2, 1]}), {"processes": ("a", "b", "c")}),
+        ("vector-duplicate-event", "Two rows are event 1 of b.", vector, "duplicate-event",
+         [{**row, "seq": seq} for row, seq in zip([*ping(), ping()[-1]], (0, 1, 0, 1, 1), strict=True)], {}),
+        ("vector-missing-event", "Event 1 of b is missing, though b is declared recorded from start to end.", vector,
+         "missing-event", [{**row, "seq": seq} for row, seq in zip(ping(last={"vclock": [2, 3]}), (0, 1, 0, 2),
+                                                                  strict=True)],
+         {"coverage": {process: {"start": True, "end": True} for process in "ab"}}),
+    ):  # fmt: skip
+        yield Sample(name, about, check, anomaly, partial(trace, rows, **run))
+
+
+def goes_on(*stamps: int) -> list[Row]:
+    """Internal events of b with these Lamport timestamps."""
+    return [{"process": "b", "kind": "internal", "lamport": stamp} for stamp in stamps]
 
 
 def channels() -> Iterator[Sample]:

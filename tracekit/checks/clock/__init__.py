@@ -1,0 +1,1 @@
+"""Recorded logical clocks against program order and messages: ``clock.lamport`` and ``clock.vector``."""
