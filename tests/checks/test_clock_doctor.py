@@ -256,6 +256,7 @@ def test_a_convention_needs_a_clear_majority(values: tuple[int, ...], verdict: V
     found = run(stamps("a", *values), "clock.lamport")
     assert found.verdict is verdict
     assert ("undecided" in found.method) == (verdict is Verdict.UNKNOWN) == bool(found.reasons)
+    assert found.rests_on == (f"clocks: {found.method.removeprefix('local: previous event and send; ')}",)
 
 
 def test_what_is_wrong_under_each_convention_is_told_of_undecided_ones() -> None:
@@ -316,6 +317,7 @@ def test_a_process_without_a_component() -> None:
     rows += [{"process": "stranger", "kind": "internal", "vclock": [1]} for _ in range(3)]
     found = only(rows, "clock.vector", "unknown-process", 1)
     assert found.violations[0].facts["consequences"] == 2
+    assert run([{**r, "vclock": [0]} if i else r for i, r in enumerate(rows)], "clock.vector").violations_total == 0
 
 
 def test_a_stamp_too_high_explains_the_receives_that_are_not_later() -> None:

@@ -16,6 +16,7 @@ Int64 = NDArray[np.int64]
 
 INTERNAL, SEND, RECEIVE = 0, 1, 2
 CLASSES = ("internal events", "sends", "receives")
+PLAIN = "every event ticks"
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +35,11 @@ class Convention:
     may: Bool
     words: str
     doubts: tuple[str, ...]
+
+    @property
+    def rests_on(self) -> tuple[str, ...]:
+        """What a verdict supposes of the recorder, where that is not the plain convention."""
+        return () if self.words == PLAIN else (f"clocks: {self.words}",)
 
     @classmethod
     def of(cls, trace: Trace, timed: Timed, kept: Bool, advanced: Bool) -> Convention:
@@ -65,7 +71,7 @@ class Convention:
                     f"{k:,} {CLASSES[code]} keep their process's clock and {a:,} advance it: "
                     "whether they tick cannot be told, and neither is counted as an error"
                 )
-        words = "; ".join(still) if still else "every event ticks"
+        words = "; ".join(still) if still else PLAIN
         if odd:
             words += f" (inferred: {', '.join(odd)})"
         if doubts:

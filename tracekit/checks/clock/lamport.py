@@ -84,6 +84,7 @@ def lamport(execution: Execution, options: Options) -> CheckResult:
         method=f"local: previous event and send; {convention.words}",
         reasons=(*convention.doubts, *([f"{spoiled}: they may have had timestamps"] if spoiled else [])),
         facts={**findings.facts, **undeclared_gaps(execution), **absent},
+        rests_on=convention.rests_on,
     )
 
 

@@ -76,4 +76,5 @@ def vector(execution: Execution, options: Options) -> CheckResult:
         method="; ".join(filter(None, ["local: previous event and send", convention.words, start.words])),
         reasons=(*convention.doubts, *([f"{spoiled}: they may have had timestamps"] if spoiled else [])),
         facts={**findings.facts, **undeclared_gaps(execution), **doctor.facts},
+        rests_on=convention.rests_on,
     )

@@ -42,7 +42,7 @@ class VectorClocks:
     column, own: the vectors, and shape (n,) each event's own component.
     send: shape (n,): the row of the send that an event received and that has a vector; -1 where there is none.
     learned: shape (n,): events that may know anything.
-    strangers: rows with a vector at a process that has no component.
+    strangers: rows with a vector, other than of zeros, at a process that has no component.
     facts: what was found out about the recording, for people.
     spoiled: what was set aside and may have had a timestamp.
     """
@@ -64,7 +64,8 @@ class VectorClocks:
         """Infers the convention. O(n)."""
         trace = execution.trace
         present = column.present & (trace.kind != Kind.FAULT)
-        strangers = np.flatnonzero(present & (trace.process >= trace.components) & (np.diff(column.offsets) > 0))
+        outside = present & (trace.process >= trace.components)
+        strangers = np.flatnonzero(outside & ~_all_zero(column, outside))
         present &= trace.process < trace.components
         own = _own(trace, column)
         timed = Timed.of(execution, present)
