@@ -38,9 +38,9 @@ class Sample:
     seed: int | None = None
 
 
-def simulated(name: str, about: str, check: str, anomaly: str, settings: Simulation) -> Sample:
-    """A run of the reference Raft; file and command are named after each other."""
-    words = ["tracekit", "simulate", "raft", "--nodes", str(settings.nodes), "--seed", str(settings.seed)]
+def simulated(name: str, about: str, check: str, anomaly: str, settings: Simulation, protocol: str = "raft") -> Sample:
+    """A run of a reference protocol; file and command are named after each other."""
+    words = ["tracekit", "simulate", protocol, "--nodes", str(settings.nodes), "--seed", str(settings.seed)]
     words += ["--mutant", settings.mutant] if settings.mutant else []
     words += ["--clients", str(settings.clients), "--operations", str(settings.operations), "-o", f"{name}.parquet"]
     return Sample(
@@ -48,7 +48,7 @@ def simulated(name: str, about: str, check: str, anomaly: str, settings: Simulat
         about,
         check,
         anomaly,
-        lambda: protocols()["raft"].simulate(settings, None),
+        lambda: protocols()[protocol].simulate(settings, None),
         shlex.join(words),
         settings.seed,
     )
@@ -264,7 +264,120 @@ def histories() -> Iterator[Sample]:
         yield Sample(f"history-{name}", about, "consistency.linearizable", anomaly, make)
 
 
-SAMPLES: tuple[Sample, ...] = (*SIMULATED, *clocks(), *channels(), *raft(), *histories())
+def snapshot_row(process: str, name: str, kind: str = "internal", **fields: Any) -> Row:
+    """A recording or a channel state of snapshot 1."""
+    named = {"snapshot.id": 1, **{f"snapshot.{k}": v for k, v in fields.items()}}
+    return {"process": process, "kind": kind, "name": f"snapshot.{name}", **named}
+
+
+def message_rows(
+    sender: str, receiver: str, message: int, name: str = "bank.transfer", **fields: Any
+) -> tuple[Row, Row]:
+    """A message's send and its receive."""
+    named = {"name": name, "message": message, **{f"snapshot.{k}": v for k, v in fields.items()}}
+    sent = {"process": sender, "kind": "send", "peer": receiver, **named}
+    return sent, {"process": receiver, "kind": "receive", "peer": sender, **named}
+
+
+def steps() -> dict[str, Row]:
+    """What may happen while a, with 20 of 100, and b take a snapshot; 10 are on their way from b to a."""
+    start = {"kind": "internal", "name": "snapshot.init"}
+    rows: dict[str, Row] = {
+        "init-a": {"process": "a", **start, "snapshot.outgoing": ["b"], "snapshot.total": 100},
+        "init-b": {"process": "b", **start, "snapshot.outgoing": ["a"]},
+        "record-a": snapshot_row("a", "record", value=20),
+        "record-b": snapshot_row("b", "record", value=70),
+        "state-a": snapshot_row("a", "channel_state", channel_from="b", messages=[7], value=10),
+        "state-b": snapshot_row("b", "channel_state", channel_from="a", messages=[], value=0),
+    }
+    for name, message in {
+        "marker-ab": message_rows("a", "b", 1, "snapshot.marker", id=1),
+        "marker-ba": message_rows("b", "a", 2, "snapshot.marker", id=1),
+        "again-ab": message_rows("a", "b", 3, "snapshot.marker", id=1),
+        "money-ba": message_rows("b", "a", 7),
+        "more-ba": message_rows("b", "a", 8),
+        "money-ab": message_rows("a", "b", 9),
+    }.items():
+        rows[f"send-{name}"], rows[f"take-{name}"] = message
+    return rows
+
+
+def snapshots() -> Iterator[Sample]:
+    """Breaches of the rules for snapshots, each in the smallest snapshot of two processes that shows it."""
+    begin = "send-money-ba record-a send-marker-ab take-marker-ab record-b state-b send-marker-ba"
+    end = "take-money-ba take-marker-ba state-a"
+    answer = "record-b state-b send-marker-ba take-marker-ba"
+    more = "take-marker-ba state-a"
+    for anomaly, about, order, changed in (
+        ("recorded-twice", "a records its state twice.", f"{begin} record-a {end}", {}),
+        ("marker-before-recording", "a sends its marker before it records its state.",
+         f"send-money-ba send-marker-ab record-a take-marker-ab record-b state-b send-marker-ba {end}", {}),
+        ("two-markers", "a sends two markers.", f"{begin} send-again-ab take-again-ab {end}", {}),
+        ("marker-not-sent", "b records its state and sends no marker.",
+         "record-a send-marker-ab take-marker-ab record-b state-b", {}),
+        ("message-before-marker", "a records its state, sends money and only then its marker.",
+         f"record-a send-money-ab send-marker-ab take-money-ab take-marker-ab {answer}", {}),
+        ("inconsistent-cut", "b's state has money that a's has not sent yet.",
+         f"record-a send-marker-ab send-money-ab take-marker-ab take-money-ab {answer}", {}),
+        ("recorded-late", "b takes a marker and goes on before it records its state.",
+         f"send-money-ab record-a send-marker-ab take-marker-ab take-money-ab {answer}", {}),
+        ("never-recorded", "b takes a marker and never records its state.",
+         "record-a send-marker-ab take-marker-ab", {}),
+        ("marker-lost", "a's marker never arrives.", "record-a send-marker-ab", {}),
+        ("message-lost", "Money sent before the marker never arrives.",
+         f"send-money-ab record-a send-marker-ab take-marker-ab {answer} state-a", {}),
+        ("marker-overtook-message", "A marker arrives before money that was sent earlier.",
+         f"send-money-ab record-a send-marker-ab take-marker-ab {answer} take-money-ab", {}),
+        ("message-overtook-marker", "Money arrives before a marker that was sent earlier.",
+         f"record-a send-marker-ab send-money-ab take-money-ab take-marker-ab {answer}", {}),
+        ("first-channel-not-empty", "b records a message on the channel of its first marker.",
+         f"{begin} {end}", {"state-b": {"snapshot.messages": [9]}}),
+        ("channel-not-recorded", "a never records the state of its channel.",
+         f"{begin} take-money-ba take-marker-ba", {}),
+        ("channel-recorded-twice", "a records the state of its channel twice.", f"{begin} {end} state-a", {}),
+        ("channel-closed-early", "a records the state of its channel before the marker comes.",
+         f"{begin} take-money-ba state-a take-marker-ba", {}),
+        ("message-missing-in-channel", "Money on its way is in no state.", f"{begin} {end}",
+         {"state-a": {"snapshot.messages": []}}),
+        ("phantom-message-in-channel", "A channel's state has a message that nobody sent.", f"{begin} {end}",
+         {"state-a": {"snapshot.messages": [7, 8]}}),
+        ("channel-out-of-order", "A channel's messages are recorded in another order than they came in.",
+         f"send-money-ba send-more-ba {begin.removeprefix('send-money-ba ')} take-money-ba take-more-ba {more}",
+         {"state-a": {"snapshot.messages": [8, 7]}}),
+        ("total-not-conserved", "The recorded shares add up to 95 of 100.", f"{begin} {end}",
+         {"record-b": {"snapshot.value": 65}}),
+    ):  # fmt: skip
+        check = "snapshot.chandy-lamport"
+        rows = [{**steps()[step], **changed.get(step, {})} for step in ("init-a", "init-b", *order.split())]
+        yield Sample(
+            f"snapshot-{anomaly}", about, check, anomaly, partial(trace, rows, claims=(check,), quiescent=True)
+        )
+
+
+def colored_snapshots() -> Iterator[Sample]:
+    """Breaches of the rules for snapshots with coloured messages: a sends b a message."""
+    check, a, b = "snapshot.lai-yang", snapshot_row("a", "record"), snapshot_row("b", "record")
+    white, red = message_rows("a", "b", 7, color=0), message_rows("a", "b", 7, color=1)
+    for anomaly, about, rows in (
+        ("white-after-recording", "a has recorded its state and sends a white message.", [a, *white, b]),
+        ("red-before-recording", "a has not recorded its state and sends a red message.", [red[0], a, b, red[1]]),
+        ("red-message-taken-white", "b takes a red message before it records its state.", [a, *red, b]),
+    ):
+        states = [snapshot_row(q, "channel_state", channel_from=p, messages=[]) for p, q in ("ab", "ba")]
+        yield Sample(f"snapshot-{anomaly}", about, check, anomaly, partial(trace, [*rows, *states], claims=(check,)))
+
+
+HEALTHY_SNAPSHOTS = tuple(
+    simulated(
+        name, f"Three processes of a bank and their snapshots after {who}; everything holds.", "", "",
+        Simulation(nodes=3, seed=1, operations=12), name,
+    )
+    for name, who in (("chandy-lamport", "Chandy and Lamport"), ("lai-yang", "Lai and Yang"))
+)  # fmt: skip
+
+SAMPLES: tuple[Sample, ...] = (
+    *SIMULATED, *HEALTHY_SNAPSHOTS, *clocks(), *channels(), *raft(), *snapshots(), *colored_snapshots(), *histories(),
+)  # fmt: skip
 
 
 def entry(sample: Sample, result: Result) -> str:

@@ -26,10 +26,13 @@ class Network:
     ----------
     loss, duplication, reordering: chances, set by faults.
     blocked: pairs (sender, receiver) that nothing passes.
+    fifo: no message overtakes another one from the same sender to the same receiver.
     """
 
     def __init__(self, random: Random) -> None:
         self.random = random
+        self.fifo = False
+        self._latest: dict[tuple[str, str], int] = {}
         self.loss = 0.0
         self.duplication = 0.0
         self.reordering = 0.0
@@ -51,6 +54,9 @@ class Network:
             arrival = self.held_back(now, arrival)
         if self.duplication and chance() < self.duplication:
             return (arrival, now + self.delay(now))
+        if self.fifo:
+            # What is due at one time arrives in the order sent.
+            arrival = self._latest[sender, receiver] = max(arrival, self._latest.get((sender, receiver), 0))
         return (arrival,)
 
     def delay(self, now: int) -> int:
