@@ -25,7 +25,7 @@ from tracekit.trace.assemble import assemble
 from tracekit.trace.columns import AnyColumn, Column
 from tracekit.trace.join import as_log
 from tracekit.trace.schema import FIELD, KINDS, Type
-from tracekit.trace.trace import Trace
+from tracekit.trace.trace import TORN, Trace
 from tracekit.vocabulary import domain_fields
 
 NAME = "tracekit-jsonl"
@@ -37,7 +37,6 @@ MOST = 1000
 META, COMPLETE = "tracekit.version", "tracekit.complete"
 
 NOT_JSON = "the line is not a JSON object"
-TORN = "a torn line: its writer was stopped while writing it"
 
 TYPES: dict[str, Want] = {"value": JSON, "key": KEY, "txn": TRANSACTION}
 """Columns that JSON writes otherwise than Parquet does: values are themselves, and not JSON text."""

@@ -25,7 +25,7 @@ from tracekit.trace.assemble import assemble
 from tracekit.trace.columns import AnyColumn, Column
 from tracekit.trace.run import Run
 from tracekit.trace.schema import FIELD
-from tracekit.trace.trace import Trace
+from tracekit.trace.trace import NOT_MATCHED, Trace
 
 Int64 = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -73,7 +73,7 @@ def read(path: Path) -> list[Trace]:
         name = f"{path}#{number}" if len(stretches) > 1 else str(path)
         spans = find_all(pattern, data, begin, end)
         rejects = Rejects(path.name)
-        set_aside_rest(data, begin, end, spans, feeds, rejects, "the expression finds no event here")
+        set_aside_rest(data, begin, end, spans, feeds, rejects, NOT_MATCHED)
         run = Run(other={"execution": label}) if label else Run()
         traces.append(_trace(path, name, data, pattern, spans, feeds, rejects, run, inferred))
     if not any(len(trace) for trace in traces):

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
 
 NOT_AN_EVENT = "not a history line"
-"""The reason for lines that are no records at all: other output in the same log. They hide no event."""
+NOT_MATCHED = "the expression finds no event here"
+TORN = "a torn line: its writer was stopped while writing it"
+NO_EVENTS = frozenset({NOT_AN_EVENT, NOT_MATCHED, TORN})
+"""Reasons for lines that are no records: other output in the same log, what the user's expression leaves out, and what
+a killed writer did not finish (its event had not returned, so nobody can have seen it). They hide no event."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +77,8 @@ class SetAsides:
         matters: whether a verdict is built from a field. Whole rows always matter, unless their reader says that they
         are no events; so do fields of which only the number is known.
         """
-        total = sum(count for reason, count in self.counts.items() if reason != NOT_AN_EVENT)
-        kept = [entry for entry in self.first if entry.reason != NOT_AN_EVENT]
+        total = sum(count for reason, count in self.counts.items() if reason not in NO_EVENTS)
+        kept = [entry for entry in self.first if entry.reason not in NO_EVENTS]
         suspects = [entry for entry in kept if entry.field is None or matters(entry.field)]
         if total <= len(kept) - len(suspects):
             return ""
