@@ -22,14 +22,16 @@ FIELDS = (
     Field("raft.last_index", Type.INT, "Index of the last entry of the log after the event; 0: the log is empty."),
     Field("raft.last_term", Type.INT, "Term of the last entry of the log after the event."),
     Field(
-        "raft.log_from", Type.INT,
+        "raft.log_from",
+        Type.INT,
         "The event changed the log: entries from this index on (1 is the first) were replaced by the ones listed; "
         "with empty lists they were removed.",
     ),
     Field("raft.entry_terms", Type.VECTOR, "Terms of the entries written, from raft.log_from on."),
     Field("raft.entry_digests", Type.TEXTS, "Digests of the commands of those entries; equal command, equal digest."),
     Field(
-        "raft.log_known_from", Type.INT,
+        "raft.log_known_from",
+        Type.INT,
         "The log before this index is not recorded (a snapshot, or a recording begun late): entries there exist and "
         "are unknown.",
     ),
@@ -37,7 +39,8 @@ FIELDS = (
     Field("raft.apply_term", Type.INT, "Term of the entry applied."),
     Field("raft.apply_digest", Type.TEXT, "Digest of the command applied."),
     Field(
-        "raft.voters", Type.TEXTS,
+        "raft.voters",
+        Type.TEXTS,
         "Voting members of the configuration that the process uses after the event. Never recorded: all processes "
         "with Raft events.",
     ),

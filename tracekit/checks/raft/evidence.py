@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -63,8 +64,8 @@ def edges(execution: Execution, rows: Sequence[int]) -> tuple[Edge, ...]:
 def _reason(execution: Execution, first: int, second: int) -> str | None:
     """The messages between two events of different processes, where they are few."""
     order = execution.happens_before
-    path = order.path(first, second)
-    messages = [order.messages.name(int(row)) for row in path if order.messages.send_of[row] >= 0]
+    path = order.path(first, second).tolist()
+    messages = [order.messages.name(row) for send, row in pairwise(path) if order.messages.send_of[row] == send]
     if len(messages) == 1:
         return f"message {messages[0]}"
     return f"messages {', '.join(messages)}" if 1 < len(messages) <= 3 else None
