@@ -19,7 +19,7 @@ from tracekit.formats.edn import dumps
 from tracekit.formats.mapping import UNITS, MappingFile, Source, at, load_mapping
 from tracekit.formats.rows import read_rows
 from tracekit.formats.table import Table, label, labels
-from tracekit.formats.text import Rejects, as_int, constant, first_line, read_bytes, wrong_format
+from tracekit.formats.text import Rejects, as_int, collector_paused, constant, first_line, read_bytes, wrong_format
 from tracekit.formats.vector_clocks import Clocks, in_order
 from tracekit.trace.assemble import assemble
 from tracekit.trace.columns import AnyColumn, Column, from_values
@@ -41,6 +41,11 @@ def read_mapped(path: Path, mapping_path: Path) -> list[Trace]:
     TracekitError: TK201 where no line is a row, TK203 and TK204 where the mapping is wrong or does not fit the file.
     """
     mapping = load_mapping(mapping_path)
+    with collector_paused():
+        return _read(path, mapping)
+
+
+def _read(path: Path, mapping: MappingFile) -> list[Trace]:
     data = read_bytes(path)
     rejects = Rejects(path.name)
     rows, lines = read_rows(data, mapping.layout, rejects)
@@ -128,6 +133,7 @@ class _Reader:
     def __init__(self, mapping: MappingFile, table: Table, lines: list[int], rejects: Rejects) -> None:
         self.table, self.lines, self.rejects = table, lines, rejects
         self.typed = mapping.layout.kind == "jsonl"
+        self.kept: dict[tuple[str, tuple[str, ...]], list[bool]] = {}
 
     def read(self, source: Source) -> list[Any]:
         """One column's values, None where absent."""
@@ -139,15 +145,16 @@ class _Reader:
         if source.absent is not None:
             values = [source.absent if value is None else value for value in values]
         for name, wanted in source.when.items():
-            tests = labels(self.table.column(name))
-            values = [value if test in wanted else None for value, test in zip(values, tests, strict=True)]
+            if (name, wanted) not in self.kept:
+                self.kept[name, wanted] = [test in wanted for test in self.table.labels(name)]
+            values = [value if keep else None for value, keep in zip(values, self.kept[name, wanted], strict=True)]
         return labels(values) if source.target in ("process", "kind") else self._converted(source, values)
 
     def _found(self, source: Source) -> list[Any]:
         if source.constant is not None:
             return [source.constant] * len(self.table.rows)
         if source.join:
-            parts = zip(*(labels(self.table.column(name)) for name in source.join), strict=True)
+            parts = zip(*(self.table.labels(name) for name in source.join), strict=True)
             return [None if None in part else ":".join(part) for part in parts]
         values = self.table.column(source.paths[0])
         for name in source.paths[1:]:

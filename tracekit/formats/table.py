@@ -24,12 +24,19 @@ class Table:
         self.rows = rows
         self.keys = set[str]().union(*rows)
         self._columns: dict[str, list[Any]] = {}
+        self._labels: dict[str, list[Any]] = {}
 
     def column(self, path: str) -> list[Any]:
         """The value at the path in each row, None where there is none."""
         if path not in self._columns:
             self._columns[path] = self._take(path)
         return self._columns[path]
+
+    def labels(self, path: str) -> list[Any]:
+        """The value at the path in each row as text, None where there is none."""
+        if path not in self._labels:
+            self._labels[path] = labels(self.column(path))
+        return self._labels[path]
 
     def _take(self, path: str) -> list[Any]:
         if path in self.keys:

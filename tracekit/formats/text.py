@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,18 @@ from tracekit.trace.trace import SetAside, SetAsides
 
 SHOWN = 120
 """Characters of a bad row that are shown."""
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Rows become millions of small dicts that all live to the end: scanning them again and again frees nothing."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def read_bytes(path: Path) -> bytes:
