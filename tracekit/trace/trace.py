@@ -225,7 +225,7 @@ class Trace:
         return {name: value for name, value in found.items() if value is not None}
 
     def select(self, rows: NDArray[Any]) -> Trace:
-        """The trace of some rows, given as a mask or as row numbers; names and metadata stay."""
+        """The trace of some rows, given as a mask or as row numbers; names and metadata, coverage included, stay."""
         return replace(
             self,
             process=self.process[rows],
@@ -235,11 +235,13 @@ class Trace:
         )
 
     def window(self, start: int, end: int, column: str = "time_ns") -> Trace:
-        """The events whose `column` (a time or the index) lies in [start, end)."""
+        """The events whose `column` (a time or the index) lies in [start, end); no process's ends count as covered."""
         values = self.get(column)
         if values is None:
             raise KeyError(column)
-        return self.select(values.present & (values.values >= start) & (values.values < end))
+        part = self.select(values.present & (values.values >= start) & (values.values < end))
+        left_out = {name: {"start": False, "end": False} for name in self.processes}
+        return replace(part, run=replace(self.run, coverage=left_out))
 
     def to_pandas(self) -> pd.DataFrame:
         """All columns as a data frame; text as categories, integers that may be absent as ``Int64``."""
