@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tracekit.formats.etcd_raft_trace import Event, Message
+    from tracekit.formats.etcd_raft_events import Event, Message
 
 Terms = list[int | None]
 """A log: the term of each entry, None where it is not known."""

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
+from tracekit.formats.etcd_raft_events import Event, Message
 from tracekit.formats.etcd_raft_logs import Replay
 from tracekit.formats.text import Rejects, first_line, read_bytes, wrong_format
 from tracekit.registry import Format
@@ -47,43 +48,6 @@ INFERRED = (
     "messages matched by content: the k-th received of identical ones follows the k-th sent (if none is duplicated)",
     "terms of log entries rebuilt by replay of lengths and messages; their commands are not recorded",
 )
-
-
-class Message(NamedTuple):
-    """A message's content: all that the recorder says of it, so equal ones cannot be told apart."""
-
-    type: str
-    term: int
-    sender: str
-    receiver: str
-    entries: int
-    log_term: int
-    log_index: int
-    commit: int
-    vote: str
-    reject: bool
-    hint: int
-
-
-class Event(NamedTuple):
-    """One trace line that is as it should be."""
-
-    line: int
-    name: str
-    process: str
-    term: int
-    vote: str
-    commit: int
-    role: str
-    length: int
-    voters: tuple[list[str], list[str]]
-    message: Message | None
-    time_ns: int | None
-
-    @property
-    def sends(self) -> bool:
-        """Whether the event sends its message; else it receives it."""
-        return self.name.startswith("Send")
 
 
 def can_read(path: Path, head: bytes) -> bool:
