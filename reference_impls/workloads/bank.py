@@ -5,6 +5,7 @@ The textbook's system for snapshots: whether a recorded global state is a possib
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any, NamedTuple
@@ -38,7 +39,7 @@ class Transfer(NamedTuple):
         return {"snapshot.item": self.item, "snapshot.value": self.amount, "snapshot.color": self.color}
 
 
-class BankNode:
+class BankNode(ABC):
     """One process of the bank; a subclass says how snapshots are taken.
 
     Parameters
@@ -89,13 +90,13 @@ class BankNode:
         self.balance += transfer.amount
         return []
 
+    @abstractmethod
     def initiate(self) -> list[Effect]:
         """Begins a snapshot."""
-        raise NotImplementedError
 
+    @abstractmethod
     def on_control(self, sender: str, message: Any) -> list[Effect]:
         """A message of the algorithm has arrived."""
-        raise NotImplementedError
 
     def recorded(self, snapshot: int, **more: Any) -> Note:
         """The state of the process as it is now, as a row."""
