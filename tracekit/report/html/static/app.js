@@ -129,8 +129,10 @@ class App {
     const required = run.checks.filter((c) => c.required && c.verdict !== "not-applicable");
     const of = (verdict) => required.filter((c) => c.verdict === verdict);
     const ladder = run.checks.filter((c) => LADDER.includes(c.family) && c.verdict !== "not-applicable");
-    const measured = run.checks.filter((c) => !c.required && !LADDER.includes(c.family) && c.verdict !== "not-applicable");
-    const absent = run.checks.filter((c) => c.verdict === "not-applicable");
+    // A check that judges an undeclared bound is not-applicable and has measured all the same.
+    const measures = (c) => c.remark && !required.includes(c);
+    const measured = run.checks.filter((c) => measures(c) || (!c.required && !LADDER.includes(c.family) && c.verdict !== "not-applicable"));
+    const absent = run.checks.filter((c) => c.verdict === "not-applicable" && !c.remark);
     const nav = document.getElementById("checks");
     const focused = nav.contains(document.activeElement) ? document.activeElement.dataset.item : null;
     const scrolled = nav.scrollTop;
