@@ -91,6 +91,13 @@ class TestWhichAreRequired:
         assert next(c for c in result.checks if c.check == "clock.lamport").verdict is Verdict.VIOLATED
         assert result.exit_code == 3, "measured breaches never fail, but nothing required was examined"
 
+    def test_a_claim_that_names_no_check_is_no_pass(self) -> None:
+        result = analyze(built(CLOCKED, Run(claims=("clock.lamport", "clock.lamprot"))))
+        verdicts = {c.check: c.verdict for c in result.required}
+        assert verdicts == {"clock.lamport": Verdict.HOLDS, "clock.lamprot": Verdict.UNKNOWN}
+        assert result.exit_code == 3
+        jsonschema.validate(json.loads(json.dumps(result.to_json())), SCHEMA)
+
     def test_no_claims_at_all_is_not_the_same_as_claiming_nothing(self) -> None:
         assert analyze(built(CLOCKED, Run(claims=()))).exit_code == 3
 

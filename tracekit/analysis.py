@@ -61,6 +61,8 @@ def analyze(
                 interrupted = True
                 outcome = CheckResult(reasons=("interrupted",))
         results.append(replace(outcome, check=candidate.name, required=required))
+    if not named:
+        results += _unknown_claims(execution.trace.run.claims or ())
     return Result(
         trace=_summary(execution.trace),
         checks=tuple(results),
@@ -84,8 +86,22 @@ def _is_required(candidate: Check, execution: Execution, named: set[str]) -> boo
         return candidate.name in named
     claims = execution.trace.run.claims
     if claims is not None:
-        return any(fnmatchcase(candidate.name, claim) or candidate.family == claim for claim in claims)
+        return any(_is_claimed(candidate, claim) for claim in claims)
     return not candidate.measured or candidate.declared(execution)
+
+
+def _unknown_claims(claims: Sequence[str]) -> list[CheckResult]:
+    """Claims that name no check: mistyped, or of another version. What was promised and not examined is no pass."""
+    why = "the run claims it, and no check of this tracekit has that name"
+    return [
+        CheckResult(check=claim, required=True, reasons=(why,))
+        for claim in claims
+        if not any(_is_claimed(known, claim) for known in checks().values())
+    ]
+
+
+def _is_claimed(candidate: Check, claim: str) -> bool:
+    return fnmatchcase(candidate.name, claim) or candidate.family == claim
 
 
 def _run(candidate: Check, execution: Execution) -> CheckResult:

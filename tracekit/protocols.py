@@ -6,7 +6,7 @@ tracekit never imports an implementation: a package offers a function that retur
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
@@ -76,7 +76,6 @@ class Protocol:
     simulate: Callable[[Simulation, Callable[[int, int], None] | None], Trace]
     default_nodes: int = 3
     minimum_nodes: int = 1
-    models: tuple[str, ...] = field(default=())
 
 
 @cache

@@ -100,6 +100,13 @@ class TestOutput:
         out = tracekit("analyze", name).stdout
         assert not any(line.startswith("HOLDS") for line in out.splitlines())
 
+    def test_a_hostile_claim_is_shown_and_inert(self, tracekit: Run, traces: Path) -> None:
+        make(traces / "claims.parquet", (1, 2), Declared(claims=("clock.*", "\x1b[2Jno\nHOLDS  such check")))
+        done = tracekit("analyze", "claims.parquet", "--report", "claims.html")
+        assert done.returncode == 3
+        assert "\x1b" not in done.stdout and "such check" in done.stdout
+        assert not any(line.startswith("HOLDS  such") for line in done.stdout.splitlines())
+
     @pytest.mark.parametrize("name", ["good", "bad", "undecided"])
     def test_json_is_the_contract(self, tracekit: Run, name: str) -> None:
         done = tracekit("analyze", f"{name}.parquet", "--format", "json")

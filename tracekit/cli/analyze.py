@@ -158,10 +158,12 @@ def _print(results: list[Result], verbose: bool, report: str | None) -> None:
 
 def _closing(result: Result, verbose: bool, report: str | None) -> str:
     """Seconds, exit code, and what to do next."""
+    from tracekit.report.terminal import clean
+
     parts = [f"{result.seconds:.1f} s, exit {result.exit_code}"]
     wrong = next((c for c in result.required if c.verdict in ("violated", "unknown")), None)
     if wrong is not None:
-        parts.append(f"explain: tracekit explain {wrong.check}")
+        parts.append(f"explain: tracekit explain {clean(shlex.quote(wrong.check))}")
     parts.append(f"page: {report}" if report else "page: --report run.html")
     if not verbose:
         parts.append("all: -v")

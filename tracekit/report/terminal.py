@@ -257,7 +257,9 @@ def _tie(violation: Violation, edges: dict[tuple[str, str], Edge], i: int) -> st
 
 
 def _unknown(check: CheckResult, style: Style) -> str:
-    lines = [f"{style('UNKNOWN', Verdict.UNKNOWN)}       {style(check.check, 'name')}   {_examined(check)}".rstrip()]
+    lines = [
+        f"{style('UNKNOWN', Verdict.UNKNOWN)}       {style(clean(check.check), 'name')}   {_examined(check)}".rstrip()
+    ]
     reasons = check.reasons or ("its events occur, but nothing in them could be examined",)
     for reason in reasons:
         first, *rest = _wrap(clean(reason), WIDTH - 7)
@@ -272,6 +274,6 @@ def _line(check: CheckResult, style: Style) -> str:
     if check.verdict is Verdict.NOT_APPLICABLE:
         verdict = "measured" if check.remark else "no events"
     label = style(verdict.upper(), check.verdict) + " " * (LABEL - len(verdict))
-    text = f"{label}{check.check:<34} {_examined(check)}{role}"
+    text = f"{label}{clean(check.check):<34} {_examined(check)}{role}"
     method = f"\n{' ' * LABEL}{check.method}" if check.method else ""
     return f"{text}   {check.seconds:.3f} s{style(method, 'dim')}"

@@ -24,11 +24,6 @@ BATCH = 1 << 16
 Progress = Callable[[int, int], None]
 
 
-def is_parquet(path: Path, head: bytes) -> bool:
-    """Whether the file begins as Parquet does."""
-    return head.startswith(MAGIC)
-
-
 def read_parquet(
     path: str | os.PathLike[str], columns: Collection[str] | None = None, progress: Progress | None = None
 ) -> Trace:

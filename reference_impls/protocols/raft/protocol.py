@@ -54,5 +54,4 @@ PROTOCOL = Protocol(
     simulate=simulate,
     default_nodes=5,
     minimum_nodes=1,
-    models=("kv",),
 )
