@@ -1,4 +1,4 @@
-"""In CI a skipped test is a failure, unless it needs recordings that are not part of the project."""
+"""In CI a skipped test is a failure, unless it needs recordings that are not part of the project; ``--examples N``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,20 @@ from collections.abc import Generator
 from typing import Any
 
 import pytest
+
+from tests.strategies import EXAMPLES
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The same comparisons as ever, with more examples: see docs/testing.md."""
+    parser.addoption("--examples", type=int, help="examples of each comparison with an oracle, instead of the usual")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Test files read the number when they are imported."""
+    wanted = config.getoption("--examples")
+    if wanted is not None:
+        os.environ[EXAMPLES] = str(wanted)
 
 
 @pytest.hookimpl(wrapper=True)

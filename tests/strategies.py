@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from tracekit.trace.builder import TraceBuilder
 from tracekit.trace.trace import Trace
 
 PROCESSES = ("a", "b", "c", "d")
+
+EXAMPLES = "TRACEKIT_EXAMPLES"
+"""Set by ``pytest --examples N``, before test files are imported."""
+
+
+def examples(usual: int, **more: Any) -> settings:
+    """How many examples a comparison with its oracle takes: the usual number, or as many as `--examples` asks for."""
+    return settings(max_examples=int(os.environ.get(EXAMPLES, usual)), deadline=None, **more)
 
 
 @st.composite

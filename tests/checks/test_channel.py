@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 
 from tests.oracle import order
-from tests.strategies import executions, recordings, trace_of, with_seq
+from tests.strategies import examples, executions, recordings, trace_of, with_seq
 from tracekit.analysis import analyze
 from tracekit.execution import Execution
 from tracekit.results import CheckResult, Verdict
@@ -56,7 +56,7 @@ def oracle(rows: list[Row]) -> bool:
     return False
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(recordings())
 def test_against_the_definition(rows: list[Row]) -> None:
     # Where a message was sent again to several receivers, only an unaddressed copy leaves the receiver open.
@@ -66,7 +66,7 @@ def test_against_the_definition(rows: list[Row]) -> None:
     assert (run(trace_of(rows)).verdict is Verdict.VIOLATED) == oracle(rows)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(executions())
 def test_loss_duplication_multicast_and_reordering_are_facts(rows: list[Row]) -> None:
     trace = trace_of(rows)

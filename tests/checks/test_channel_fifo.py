@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import permutations
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.strategies import PROCESSES, executions, recordings, with_seq
+from tests.strategies import PROCESSES, examples, executions, recordings, with_seq
 from tracekit.analysis import analyze
 from tracekit.execution import Execution
 from tracekit.results import CheckResult, Verdict
@@ -66,7 +66,7 @@ def names(rows: list[Row], chosen: set[int]) -> set[str]:
     return {f"{rows[i]['process']}:{rows[i]['seq']}" for i in chosen}
 
 
-@settings(max_examples=600, deadline=None)
+@examples(600)
 @given(executions(max_processes=2) | executions(), st.randoms(use_true_random=False))
 def test_against_the_definition(rows: list[Row], random: Any) -> None:
     rows = with_seq(rows)
@@ -80,7 +80,7 @@ def test_against_the_definition(rows: list[Row], random: Any) -> None:
     assert measured.facts.get("overtaken", 0) == len(wanted)
 
 
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(recordings(max_events=14))
 def test_ids_sent_again_wrong_receivers_and_cycles(rows: list[Row]) -> None:
     rows = with_seq(rows)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.oracle import clocks, order
-from tests.strategies import PROCESSES, executions, trace_of, with_seq
+from tests.strategies import PROCESSES, examples, executions, trace_of, with_seq
 from tracekit.analysis import analyze
 from tracekit.execution import Execution
 from tracekit.kernels import engine
@@ -37,7 +37,7 @@ def with_true_clocks(rows: list[Row]) -> list[Row]:
 
 @pytest.mark.usefixtures("mode")
 class TestAgainstDefinition:
-    @settings(max_examples=300, deadline=None)
+    @examples(300)
     @given(executions(), st.data())
     def test_lamport(self, rows: list[Row], data: st.DataObject) -> None:
         rows = [{**row, "lamport": data.draw(st.integers(0, 9))} for row in with_seq(rows)]
@@ -47,7 +47,7 @@ class TestAgainstDefinition:
         breaks = clocks.lamport_condition_breaks([row["lamport"] for row in rows], before)
         assert (found.verdict is Verdict.VIOLATED) == bool(breaks)
 
-    @settings(max_examples=300, deadline=None)
+    @examples(300)
     @given(executions(), st.data())
     def test_vector(self, rows: list[Row], data: st.DataObject) -> None:
         rows = with_true_clocks(rows)
@@ -65,7 +65,7 @@ class TestAgainstDefinition:
             assert first_of_own or undecided, "only the first value of a process is free"
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(executions())
 def test_true_clocks_are_silent(rows: list[Row]) -> None:
     result = analyze(trace_of(with_true_clocks(rows)))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given
 from hypothesis import strategies as st
 
 from tests.oracle import order
 from tests.oracle.clocks import Fault, Recorder, recorded, vectors
-from tests.strategies import PROCESSES, executions, trace_of, with_seq
+from tests.strategies import PROCESSES, examples, executions, trace_of, with_seq
 from tracekit.execution import Execution, Options
 from tracekit.kernels import engine
 from tracekit.registry import checks
@@ -75,7 +75,7 @@ def own(row: Row) -> int:
     return int(row["vclock"][PROCESSES.index(row["process"])])
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(executions())
 def test_the_algorithm_gives_the_vectors_of_the_definition(rows: list[Row]) -> None:
     rows = with_seq(rows)
@@ -84,7 +84,7 @@ def test_the_algorithm_gives_the_vectors_of_the_definition(rows: list[Row]) -> N
 
 
 @pytest.mark.parametrize("recorder", RECORDERS, ids=str)
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(rows=runs(), whole=st.booleans())
 def test_correct_clocks_are_silent_under_each_convention(recorder: Recorder, rows: list[Row], whole: bool) -> None:
     stamped = recorded(rows, recorder, PROCESSES)
@@ -99,7 +99,7 @@ def test_correct_clocks_are_silent_under_each_convention(recorder: Recorder, row
 any_recorder = st.sampled_from(RECORDERS)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(runs(), any_recorder, st.data())
 def test_a_missing_increment_and_all_that_follows_are_one_error(
     rows: list[Row], recorder: Recorder, data: st.DataObject
@@ -113,7 +113,7 @@ def test_a_missing_increment_and_all_that_follows_are_one_error(
         assert found.violations[0].facts["consequences"] == 0
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(runs(), any_recorder, st.integers(2, 9), st.data())
 def test_a_jump_of_the_own_component(rows: list[Row], recorder: Recorder, tick: int, data: st.DataObject) -> None:
     able = [i for i in range(len(rows)) if before(rows, i) is not None]
@@ -125,7 +125,7 @@ def test_a_jump_of_the_own_component(rows: list[Row], recorder: Recorder, tick: 
     assert (facts["recorded"], facts["expected"]) == (own(wrong[row]), own(right))
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(runs(), any_recorder, st.data())
 def test_a_message_that_is_not_merged(rows: list[Row], recorder: Recorder, data: st.DataObject) -> None:
     row = data.draw(st.sampled_from([i for i, r in enumerate(rows) if r["kind"] == "receive"]))
@@ -139,7 +139,7 @@ def test_a_message_that_is_not_merged(rows: list[Row], recorder: Recorder, data:
         only(wrong, "clock.lamport", "receive-not-after-send", row)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(runs(), any_recorder, st.data())
 def test_knowledge_from_the_future_at_any_event(rows: list[Row], recorder: Recorder, data: st.DataObject) -> None:
     row = data.draw(st.integers(0, len(rows) - 1))
@@ -150,7 +150,7 @@ def test_knowledge_from_the_future_at_any_event(rows: list[Row], recorder: Recor
     only(wrong, "clock.vector", anomaly, row)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(runs(), any_recorder, st.data())
 def test_a_restart_that_resets_the_clock(rows: list[Row], recorder: Recorder, data: st.DataObject) -> None:
     stamped = recorded(rows, recorder, PROCESSES)
@@ -164,7 +164,7 @@ def test_a_restart_that_resets_the_clock(rows: list[Row], recorder: Recorder, da
         only(wrong, check, "restart-reset-clock", row)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(runs(), any_recorder, st.data())
 def test_a_single_value_that_falls_and_what_follows(rows: list[Row], recorder: Recorder, data: st.DataObject) -> None:
     wrong = recorded(rows, recorder, PROCESSES)
@@ -179,7 +179,7 @@ def test_a_single_value_that_falls_and_what_follows(rows: list[Row], recorder: R
         only(wrong, check, "clock-went-back", row)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(runs(), any_recorder, st.data())
 def test_two_rows_of_one_event(rows: list[Row], recorder: Recorder, data: st.DataObject) -> None:
     row = data.draw(st.integers(0, len(rows) - 1))
@@ -189,7 +189,7 @@ def test_two_rows_of_one_event(rows: list[Row], recorder: Recorder, data: st.Dat
         only(twice, check, "duplicate-event", row + 1)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(runs(), any_recorder, st.data())
 def test_an_event_missing_from_a_whole_recording(rows: list[Row], recorder: Recorder, data: st.DataObject) -> None:
     inner = [i for i in range(len(rows)) if at_process(rows, i)[0] < i < at_process(rows, i)[-1]]
@@ -208,7 +208,7 @@ def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.usefixtures("mode")
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(runs(), any_recorder, st.data())
 def test_one_wrong_component_is_one_error_at_its_event(
     rows: list[Row], recorder: Recorder, data: st.DataObject
@@ -227,7 +227,7 @@ def test_one_wrong_component_is_one_error_at_its_event(
     assert found.violations[0].facts["consequences"] == following
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(runs(), any_recorder, st.integers(4, 20), st.data())
 def test_first_events_of_a_whole_recording(rows: list[Row], recorder: Recorder, more: int, data: st.DataObject) -> None:
     wrong = recorded(rows, recorder, PROCESSES)

@@ -6,11 +6,11 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.oracle import order
-from tests.strategies import PROCESSES, executions, with_seq
+from tests.strategies import PROCESSES, examples, executions, with_seq
 from tracekit.analysis import analyze
 from tracekit.checks.clock_physical import UNDECLARED, declared_skew
 from tracekit.execution import Execution
@@ -57,7 +57,7 @@ def contradictions(rows: list[Row], skew: int) -> set[int]:
 
 
 @pytest.mark.usefixtures("mode")
-@settings(max_examples=400, deadline=None)
+@examples(400)
 @given(executions(), st.data(), st.integers(0, 6))
 def test_against_the_definition(rows: list[Row], data: st.DataObject, skew: int) -> None:
     times = st.none() | st.integers(0, 15)
@@ -78,7 +78,7 @@ def test_against_the_definition(rows: list[Row], data: st.DataObject, skew: int)
         assert found.verdict in (Verdict.UNKNOWN, Verdict.NOT_APPLICABLE)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(executions(), st.lists(st.integers(-5, 5), min_size=4, max_size=4))
 def test_clocks_within_the_bound_are_silent(rows: list[Row], offsets: list[int]) -> None:
     stamped = [

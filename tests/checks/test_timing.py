@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.strategies import PROCESSES, executions, with_seq
+from tests.strategies import PROCESSES, examples, executions, with_seq
 from tracekit.analysis import analyze
 from tracekit.execution import Execution
 from tracekit.results import CheckResult, Verdict
@@ -46,7 +46,7 @@ def late(rows: list[Row], clock: str, bound: int, stable: int, skew: int) -> set
     return out
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(executions(), st.data())
 def test_against_the_definition(rows: list[Row], data: st.DataObject) -> None:
     clock = data.draw(st.sampled_from(["true_time_ns", "time_ns"]))

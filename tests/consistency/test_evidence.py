@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.consistency.histories import histories, trace_of
 from tests.consistency.test_linearizable import judge, relevant
 from tests.corpora import corpus, manifest
 from tests.oracle.linearizability import Op
+from tests.strategies import examples
 from tracekit.registry import HEADINGS, checks, formats
 from tracekit.results import Verdict
 from tracekit.trace.builder import TraceBuilder
@@ -103,7 +104,7 @@ def test_each_mistake_has_its_name(ops: list[Op], anomaly: str, says: str) -> No
     assert all(names.index(e.start) < names.index(e.end) for e in violation.edges)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(histories(unique=True, most=8, outcomes=("ok", "ok", "info")))
 def test_edges_of_witnesses_go_forward(ops: list[Op]) -> None:
     if relevant(ops):
@@ -120,7 +121,7 @@ def test_all_are_counted_and_twenty_listed() -> None:
     assert found.facts["violated_keys"] == list(range(30))
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.lists(histories(("read", "write", "cas"), values=(1, 2), most=4), min_size=1, max_size=3), st.randoms())
 def test_keys_are_judged_one_by_one(cells: list[list[Op]], random: Any) -> None:
     alone = [judge(trace_of(ops), "cas-register").verdict for ops in cells if relevant(ops)]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 
 from tests.consistency.histories import histories, trace_of
 from tests.oracle.linearizability import Op, explains, linearizable
+from tests.strategies import examples
 from tracekit.analysis import analyze
 from tracekit.checks.consistency import search
 from tracekit.checks.consistency.cells import cells_of, without_unobserved
@@ -17,7 +18,7 @@ from tracekit.history.operations import operations_of
 from tracekit.results import CheckResult, Verdict
 from tracekit.trace.trace import Trace
 
-MANY = settings(max_examples=600, deadline=None)
+MANY = examples(600)
 
 
 def judge(trace: Trace, model: str | None = None, **options: Any) -> CheckResult:
@@ -99,7 +100,7 @@ def test_an_absent_key_reads_as_null_or_as_empty(ops: list[Op]) -> None:
     compare(ops, "kv", kv=True)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(histories(("read", "write", "cas", "append"), values=("a", "ab", "b"), most=7))
 def test_the_compiled_search_says_the_same(ops: list[Op]) -> None:
     operations = operations_of(trace_of(ops))

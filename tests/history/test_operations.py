@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.strategies import examples
 from tracekit.history.operations import BEGINNING, NEVER, Operations, Outcome, operations_of, overlapping
 from tracekit.trace.builder import TraceBuilder
 from tracekit.trace.run import Run
@@ -158,7 +159,7 @@ def joined_by_definition(trace: Trace) -> list[tuple[int, int]]:
     return sorted(joined, key=lambda pair: pair[0] if pair[0] >= 0 else pair[1])
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(
     st.lists(
         st.tuples(

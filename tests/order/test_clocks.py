@@ -6,10 +6,11 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.oracle import physical as oracle
+from tests.strategies import examples
 from tracekit.execution import Execution
 from tracekit.kernels import engine
 from tracekit.order.clocks import Pair, Readings
@@ -48,7 +49,7 @@ def messages_of(drawn: list[tuple[bool, int, int]], base: int = 0) -> list[tuple
 
 @pytest.mark.usefixtures("mode")
 class TestAgainstElimination:
-    @settings(max_examples=600, deadline=None)
+    @examples(600)
     @given(Directions, st.sampled_from([0, EPOCH]))
     def test_rates_offsets_and_where_no_line_fits(self, drawn: list[tuple[bool, int, int]], base: int) -> None:
         pair = only_pair(messages_of(drawn, base))
@@ -81,7 +82,7 @@ class TestAgainstElimination:
         sent_by_first = r.trace.process[r.sources[place]] == pair.first
         return int(r.sent[place] if sent_by_first else r.received[place])
 
-    @settings(max_examples=300, deadline=None)
+    @examples(300)
     @given(Directions)
     def test_offsets_at_one_rate(self, drawn: list[tuple[bool, int, int]]) -> None:
         low, high = only_pair(messages_of(drawn)).offset_ns
@@ -89,7 +90,7 @@ class TestAgainstElimination:
             fits = all(r >= s + offset if forward else r >= s - offset for forward, s, r in drawn)
             assert fits == ((low is None or low <= offset) and (high is None or offset <= high))
 
-    @settings(max_examples=150, deadline=None)
+    @examples(150)
     @given(
         st.lists(st.tuples(st.booleans(), st.integers(0, 10**13), st.integers(1, 10**7)), min_size=2, max_size=60),
         st.integers(-300, 300),

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.oracle import cuts as oracle
 from tests.oracle import order
-from tests.strategies import PROCESSES, executions, trace_of, with_seq
+from tests.strategies import PROCESSES, examples, executions, trace_of, with_seq
 from tracekit.execution import Execution
 from tracekit.kernels import engine
 from tracekit.order.cuts import Cut, consistent_cuts, count_consistent_cuts, rollback_line
@@ -42,7 +42,7 @@ def counts(cut: Cut) -> oracle.Counts:
 
 @pytest.mark.usefixtures("mode")
 class TestAgainstAllCuts:
-    @settings(max_examples=400, deadline=None)
+    @examples(400)
     @given(executions(max_events=11), st.data())
     def test_consistency_and_its_neighbours(self, drawn: list[Row], data: st.DataObject) -> None:
         rows, hb, _, consistent = prepared(drawn)
@@ -57,7 +57,7 @@ class TestAgainstAllCuts:
         assert all(oracle.below(counts(cut.smallest_above()), c) for c in above)
         assert not len(cut.doubtful)
 
-    @settings(max_examples=300, deadline=None)
+    @examples(300)
     @given(executions(max_events=11), st.data())
     def test_messages_of_a_cut(self, drawn: list[Row], data: st.DataObject) -> None:
         rows, hb, _, _ = prepared(drawn)
@@ -75,7 +75,7 @@ class TestAgainstAllCuts:
         sent = {i for i, _ in edges}
         assert set(cut.undelivered.tolist()) == {i for i in inside if rows[i]["kind"] == "send" and i not in sent}
 
-    @settings(max_examples=200, deadline=None)
+    @examples(200)
     @given(executions(max_events=9), st.data())
     def test_all_cuts_between_two(self, drawn: list[Row], data: st.DataObject) -> None:
         rows, hb, _, consistent = prepared(drawn)
@@ -88,7 +88,7 @@ class TestAgainstAllCuts:
         if wanted:
             assert count_consistent_cuts(Cut.of(hb, low), Cut.of(hb, high), limit=len(wanted) - 1) is None
 
-    @settings(max_examples=400, deadline=None)
+    @examples(400)
     @given(executions(max_events=12), st.data())
     def test_rollback_line(self, drawn: list[Row], data: st.DataObject) -> None:
         rows, hb, _, consistent = prepared(drawn)

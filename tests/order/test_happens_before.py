@@ -8,11 +8,11 @@ from typing import Any
 import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.oracle import order as oracle
-from tests.strategies import executions, recordings, trace_of, with_seq
+from tests.strategies import examples, executions, recordings, trace_of, with_seq
 from tracekit.execution import Execution
 from tracekit.kernels import engine
 
@@ -66,14 +66,14 @@ def check_path(
 
 @pytest.mark.usefixtures("mode")
 class TestAgainstDefinition:
-    @settings(max_examples=300, deadline=None)
+    @examples(300)
     @given(executions(), st.randoms(use_true_random=False))
     def test_correct_executions_in_any_file_order(self, rows: list[Row], random: Any) -> None:
         rows = with_seq(rows)
         random.shuffle(rows)
         check_against_definition(rows)
 
-    @settings(max_examples=300, deadline=None)
+    @examples(300)
     @given(recordings())
     def test_arbitrary_recordings(self, rows: list[Row]) -> None:
         rows = with_seq(rows)
@@ -121,7 +121,7 @@ def test_message_ids_may_be_text_sparse_or_absent() -> None:
         assert Execution(trace_of(rows)).messages.send_of.tolist() == [-1, -1, 1, -1]
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(executions())
 def test_networkx_has_the_same_relation(rows: list[Row]) -> None:
     rows = with_seq(rows)

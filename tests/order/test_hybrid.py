@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.oracle import order
-from tests.strategies import PROCESSES, executions, trace_of, with_seq
+from tests.strategies import PROCESSES, examples, executions, trace_of, with_seq
 from tracekit.execution import Execution
 from tracekit.order.hybrid import HybridError, hybrid_errors
 
@@ -59,7 +59,7 @@ def draw_run(data: st.DataObject, rows: list[Row]) -> tuple[list[int], list[Stam
     return readings, stamps(rows, readings)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(executions(), st.data())
 def test_the_algorithm_is_silent(rows: list[Row], data: st.DataObject) -> None:
     rows = with_seq(rows)
@@ -67,7 +67,7 @@ def test_the_algorithm_is_silent(rows: list[Row], data: st.DataObject) -> None:
     assert set(errors(rows, found, readings)) <= {HybridError.NONE}
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(executions(), st.data())
 def test_any_other_timestamp_is_found(rows: list[Row], data: st.DataObject) -> None:
     rows = with_seq(rows)

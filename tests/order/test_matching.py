@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.strategies import PROCESSES
+from tests.strategies import PROCESSES, examples
 from tracekit.execution import Execution
 from tracekit.order.matching import Origin
 from tracekit.trace.builder import TraceBuilder
@@ -23,7 +23,7 @@ def execution(rows: list[Row], **channels: bool) -> Execution:
     return Execution(builder.build())
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.lists(st.tuples(*(st.sampled_from(PROCESSES[:3]),) * 2, st.booleans()), max_size=14))
 def test_the_kth_receive_is_of_the_kth_send(steps: list[tuple[str, str, bool]]) -> None:
     rows: list[Row] = []

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.oracle import cuts as all_cuts
 from tests.oracle import order
 from tests.oracle import predicates as oracle
-from tests.strategies import PROCESSES, executions, trace_of, with_seq
+from tests.strategies import PROCESSES, examples, executions, trace_of, with_seq
 from tracekit.errors import TracekitError
 from tracekit.execution import Execution
 from tracekit.kernels import engine
@@ -122,13 +122,13 @@ def judged(rows: list[Row], text: str, meaning: Meaning) -> None:
 
 @pytest.mark.usefixtures("mode")
 class TestAgainstAllObservations:
-    @settings(max_examples=500, deadline=None)
+    @examples(500)
     @given(executions(max_events=9), st.data())
     def test_conjunctions(self, rows: list[Row], data: st.DataObject) -> None:
         text, meaning = data.draw(conjunctions())
         judged(with_states(rows, data), text, meaning)
 
-    @settings(max_examples=400, deadline=None)
+    @examples(400)
     @given(
         executions(max_events=9, max_processes=2).filter(lambda rows: any(r["kind"] == "receive" for r in rows)),
         st.data(),
@@ -138,7 +138,7 @@ class TestAgainstAllObservations:
         text = 'x.n["a"] == 1 and x.n["b"] == 1'
         judged(rows, text, lambda state: state["a"].get("x.n") == 1 and state["b"].get("x.n") == 1)
 
-    @settings(max_examples=500, deadline=None)
+    @examples(500)
     @given(executions(max_events=8), st.data())
     def test_anything(self, rows: list[Row], data: st.DataObject) -> None:
         rows = with_states(rows, data)
@@ -269,7 +269,7 @@ def test_names_and_types_that_the_trace_does_not_have(text: str, column: int, wo
     assert caught.value.at == f"the expression, column {column}"
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(st.text(max_size=60) | st.text("xn.[]\"'a ()=<>!notandcount,:+-*012", max_size=40))
 def test_any_text_is_read_or_refused(text: str) -> None:
     try:

@@ -8,13 +8,13 @@ from typing import Any
 import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.corpora import corpus
 from tests.oracle import clocks
 from tests.oracle import order as oracle
-from tests.strategies import PROCESSES, executions, with_seq
+from tests.strategies import PROCESSES, examples, executions, with_seq
 from tracekit.execution import Execution
 from tracekit.kernels import engine
 from tracekit.order.happens_before import CAUSAL, HappensBefore
@@ -71,7 +71,7 @@ def relation(hb: HappensBefore) -> set[tuple[int, int]]:
 
 @pytest.mark.usefixtures("mode")
 class TestTrueVectors:
-    @settings(max_examples=400, deadline=None)
+    @examples(400)
     @given(executions(), st.randoms(use_true_random=False))
     def test_the_relation_its_edges_and_its_answers(self, rows: list[Row], random: Any) -> None:
         rows = stamped(rows)
@@ -98,13 +98,13 @@ class TestTrueVectors:
                 if path:
                     assert len(across) == oracle.shortest(rows, found, i, j)
 
-    @settings(max_examples=200, deadline=None)
+    @examples(200)
     @given(executions(), st.sampled_from([("send",), ("send", "receive"), ("send", "internal")]))
     def test_where_only_some_events_tick(self, rows: list[Row], ticks: tuple[str, ...]) -> None:
         rows = stamped(rows, ticks)
         assert relation(recovered(rows)) == truth(rows), "every message comes from an event that ticked"
 
-    @settings(max_examples=200, deadline=None)
+    @examples(200)
     @given(executions())
     def test_counting_from_zero_hides_first_events_only(self, rows: list[Row]) -> None:
         rows = stamped(rows)
@@ -117,7 +117,7 @@ class TestTrueVectors:
         assert all(rows[i]["seq"] == 0 for i, _ in hidden)
         assert not rows or "stamped 0" in hb.words
 
-    @settings(max_examples=200, deadline=None)
+    @examples(200)
     @given(executions(), st.data())
     def test_events_that_were_not_recorded(self, rows: list[Row], data: st.DataObject) -> None:
         rows = stamped(rows)
@@ -131,7 +131,7 @@ class TestTrueVectors:
 
 @pytest.mark.usefixtures("mode")
 class TestWrongVectors:
-    @settings(max_examples=400, deadline=None)
+    @examples(400)
     @given(executions(), st.data())
     def test_few_wrong_clocks_put_few_events_out_of_order(self, rows: list[Row], data: st.DataObject) -> None:
         rows = stamped(rows)
@@ -144,7 +144,7 @@ class TestWrongVectors:
         assert len(hb.unordered) <= 2 * len(wrong)
         self.check(rows, hb)
 
-    @settings(max_examples=400, deadline=None)
+    @examples(400)
     @given(executions(), st.data(), st.booleans())
     def test_any_numbers_at_all(self, rows: list[Row], data: st.DataObject, whole: bool) -> None:
         vectors = st.lists(st.integers(0, 4), min_size=4, max_size=4)
@@ -261,7 +261,7 @@ def test_message_ids_win_over_vectors() -> None:
     assert hb.edges().origin.tolist() == [Origin.DECLARED]
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(executions())
 def test_networkx_has_the_same_relation(rows: list[Row]) -> None:
     hb = recovered(stamped(rows))

@@ -6,10 +6,11 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from tests.oracle import raft as oracle
 from tests.raft.machine import PROCESSES, STEPS, Step, play
+from tests.strategies import examples
 from tracekit.execution import Execution, Options
 from tracekit.kernels import engine
 from tracekit.registry import checks
@@ -39,19 +40,19 @@ def compare(trace: Trace) -> dict[str, CheckResult]:
     return found
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(STEPS, PROCESSES)
 def test_definitions_where_rules_are_broken(steps: list[Step], processes: int) -> None:
     compare(play(steps, processes, mistakes=True, sparse=False))
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(STEPS, PROCESSES)
 def test_definitions_where_rows_record_only_what_changed(steps: list[Step], processes: int) -> None:
     compare(play(steps, processes, mistakes=True, sparse=True))
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(STEPS, PROCESSES)
 def test_committed_entries_stand_for_applications_that_were_not_recorded(steps: list[Step], processes: int) -> None:
     trace = play(steps, processes, mistakes=True, sparse=False)
@@ -59,14 +60,14 @@ def test_committed_entries_stand_for_applications_that_were_not_recorded(steps: 
     compare(replace(trace, columns=rest))
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(STEPS, PROCESSES)
 def test_silent_where_no_rule_is_broken(steps: list[Step], processes: int) -> None:
     for name, result in compare(play(steps, processes, mistakes=False, sparse=False)).items():
         assert result.verdict in (Verdict.HOLDS, Verdict.NOT_APPLICABLE), (name, result.reasons)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(STEPS, PROCESSES)
 def test_a_witness_is_in_causal_order(steps: list[Step], processes: int) -> None:
     trace = play(steps, processes, mistakes=True, sparse=False)
@@ -81,7 +82,7 @@ def test_a_witness_is_in_causal_order(steps: list[Step], processes: int) -> None
                 assert execution.happens_before.precedes(trace.find(edge.start), trace.find(edge.end))
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(STEPS, PROCESSES)
 def test_compiled_kernels_say_the_same(steps: list[Step], processes: int) -> None:
     trace = play(steps, processes, mistakes=True, sparse=False)

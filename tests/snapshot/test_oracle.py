@@ -5,11 +5,12 @@ from __future__ import annotations
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.oracle import snapshot as oracle
 from tests.snapshot.executions import Colored, Marked, execution, trace
+from tests.strategies import examples
 from tracekit.execution import Execution, Options
 from tracekit.registry import checks
 from tracekit.results import CheckResult, Verdict
@@ -60,7 +61,7 @@ def broken(result: CheckResult) -> oracle.Broken:
 
 
 @pytest.mark.parametrize("name", ALGORITHMS)
-@settings(max_examples=800, deadline=None)
+@examples(800)
 @given(seed=st.integers(0, 2**32))
 def test_as_the_papers_say(name: str, seed: int) -> None:
     outcome = judged(name, seed)
