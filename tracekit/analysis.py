@@ -43,7 +43,8 @@ def analyze(
     started = time.perf_counter()
     execution = trace if isinstance(trace, Execution) else Execution(trace, options)
     named = {name for pattern in check for name in select_checks(pattern)}
-    applicable = [c for c in checks().values() if c.applies(execution)]
+    candidates = [c for c in checks().values() if c.asked is None or c.asked(execution.options)]
+    applicable = [c for c in candidates if c.applies(execution)]
     results: list[CheckResult] = []
     interrupted = False
     for done, candidate in enumerate(applicable):
@@ -81,7 +82,9 @@ def analyze(
 
 
 def _is_required(candidate: Check, execution: Execution, named: set[str]) -> bool:
-    """What the caller names; else what the run claims; else the defaults of the checks."""
+    """What the caller asks or names; else what the run claims; else the defaults of the checks."""
+    if candidate.asked is not None:
+        return True
     if named:
         return candidate.name in named
     claims = execution.trace.run.claims
@@ -184,7 +187,7 @@ def _sharing_places(execution: Execution) -> int:
 
 def _not_checked(applicable: Sequence[Check], execution: Execution) -> tuple[str, ...]:
     there = {c.family for c in applicable}
-    absent = sorted({c.family for c in checks().values()} - there)
+    absent = sorted({c.family for c in checks().values() if c.asked is None} - there)
     phrases = ["liveness"] if not execution.trace.run.quiescent else []
     if absent:
         phrases.append(

@@ -29,11 +29,17 @@ class Options:
     model: sequential specification, ``kv`` or ``NAME:fail=asserts,nil=any``; None: the trace's own, or inferred.
     skew_ns: bound on how far recorders' clocks differ; 0: one shared clock.
     budget_s: seconds that each search may take.
+    never: expressions (`tracekit.order.expressions`) that no global state may fulfil.
+    inevitable: expressions that every observation must pass through.
+    causality: what orders operations for the causal checks: ``sessions``, ``messages`` or ``both``.
     """
 
     model: str | None = None
     skew_ns: int = 0
     budget_s: float = 60.0
+    never: tuple[str, ...] = ()
+    inevitable: tuple[str, ...] = ()
+    causality: str = "sessions"
 
 
 @dataclass

@@ -38,6 +38,8 @@ class Check:
     measured: without claims or `--check`, the check is shown but does not decide.
     declared: makes a measured check required, where the run declared the bound or guarantee that it judges.
     search: NP-hard; it runs only where it is required, within the budget.
+    asked: for checks of something that the caller says (``--never EXPR``): whether he did; then they are required, and
+        else they do not run.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Check:
     measured: bool = False
     declared: Callable[[Execution], bool] = field(default=lambda execution: False)
     search: bool = False
+    asked: Callable[[Options], bool] | None = None
 
     @property
     def family(self) -> str:
@@ -92,11 +95,12 @@ def check(
     measured: bool = False,
     declared: Callable[[Execution], bool] = lambda execution: False,
     search: bool = False,
+    asked: Callable[[Options], bool] | None = None,
 ) -> Callable[[CheckFunction], CheckFunction]:
     """Registers a function as a check; see `Check` for the parameters."""
 
     def register(function: CheckFunction) -> CheckFunction:
-        _CHECKS[name] = Check(name, function, applies, columns, measured, declared, search)
+        _CHECKS[name] = Check(name, function, applies, columns, measured, declared, search, asked)
         return function
 
     return register
