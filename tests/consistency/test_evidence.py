@@ -199,7 +199,7 @@ def test_no_client_operations_is_not_applicable() -> None:
     builder = TraceBuilder()
     builder.add({"process": "a", "kind": "internal"})
     assert not checks()["consistency.linearizable"].applies(_execution(builder.build()))
-    builder.add({"process": "a", "kind": "invoke", "f": "enqueue", "value": 1})
+    builder.add({"process": "a", "kind": "invoke", "f": "scan", "value": 1})
     assert not checks()["consistency.linearizable"].applies(_execution(builder.build()))
     builder = TraceBuilder()
     builder.add({"process": "a", "kind": "invoke", "f": "read"})

@@ -34,7 +34,7 @@ def test_every_recorded_history_is_read_whole(name: str) -> None:
         assert FORMAT.can_read(path, path.read_bytes())
         (trace,) = FORMAT.read(path)
         assert len(trace) == 2 * (len(lines) - 1) and trace.set_aside.count == 0
-        assert trace.run.model == {"priorityqueue": "priority-queue"}.get(name, name)
+        assert trace.run.model == {"priorityqueue": "priority-queue:order=max"}.get(name, name)
 
 
 def test_operations_become_events(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.history.test_operations import made, row
 from tracekit.errors import TracekitError
-from tracekit.history.models import ABSENT, ANY, APPENDS, Choice, actions_of, choose, parse_model
+from tracekit.history.models import ABSENT, ANY, COMPUTED, Choice, actions_of, choose, parse_model
 from tracekit.history.operations import operations_of
 
 
@@ -24,8 +24,8 @@ def test_options_are_parsed() -> None:
     [
         ("cas-registr", "no model is named cas-registr", "cas-register"),
         ("", "no model is named (nothing)", "register"),
-        ("kv:nil=maybe", "the model has no option nil=maybe", "nil=initial or nil=any"),
-        ("kv:x=1", "the model has no option x=1", "fail=ignored"),
+        ("kv:nil=maybe", "the model kv has no option nil=maybe", "nil=initial or nil=any"),
+        ("kv:x=1", "the model kv has no option x=1", "fail=ignored"),
     ],
 )
 def test_unknown_names_are_answered_with_the_nearest(text: str, says: str, wants: str) -> None:
@@ -46,7 +46,10 @@ def chosen(functions: list[str], key: str | None = None) -> Choice | None:
         (["read", "cas"], None, "cas-register"),
         (["get", "append"], None, "kv"),
         (["read", "write"], "x", "kv"),
-        (["enqueue"], None, None),
+        (["enqueue"], None, "queue"),
+        (["add", "read"], None, None),  # a counter or a set
+        (["inc", "read"], "x", "counter"),
+        (["append", "read"], None, None),  # a log, or text that grows
         (["read", "txn"], None, None),
     ],
 )
@@ -79,7 +82,7 @@ def test_operations_become_guarded_assignments() -> None:
     assert actions.operation.tolist() == [0, 1, 2, 3]
     assert actions.equals.tolist() == [ANY, empty, x, ANY]
     assert actions.or_equals.tolist() == [ANY, ABSENT, ANY, ANY]
-    assert actions.effect.tolist() == [x, ANY, ABSENT, APPENDS]
+    assert actions.effect.tolist() == [x, ANY, ABSENT, COMPUTED]
     assert actions.argument.tolist() == [ANY, ANY, ANY, y]
     assert actions.malformed.tolist() == [4, 5] and actions.lost.tolist() == [6]
 

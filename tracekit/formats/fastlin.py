@@ -23,7 +23,7 @@ from tracekit.trace.trace import Trace
 Int64 = NDArray[np.int64]
 
 NAME = "fastlin"
-MODELS = {"queue": "queue", "stack": "stack", "priorityqueue": "priority-queue"}
+MODELS = {"queue": "queue", "stack": "stack", "priorityqueue": "priority-queue:order=max"}
 METHODS = {"enq": "enqueue", "deq": "dequeue"} | {m: m for m in ("push", "pop", "peek", "insert", "poll")}
 """Each method with what it is called in a trace."""
 ADDING = ("enq", "push", "insert")

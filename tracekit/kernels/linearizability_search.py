@@ -20,6 +20,8 @@ the sets small:
 * A plain write in the middle of a sequence is therefore worth its place only if it lets an operation happen that looks
   at the value; else the next one is a plain write as well, and hides it.
 * Of open operations that do the same, the one that completes first goes first (exchange argument).
+* Observers whose answer only the table of transitions can judge are answered in the same way; the table has to have
+  them before a configuration is written, so nothing is half done when Python has to be asked.
 * A configuration with the same value, that needs no more and has no less free than another, can do all that the other
   can. The other is dropped. Only a window of the set is scanned for such a one: dropping is an optimisation.
 
@@ -34,38 +36,38 @@ from numpy.typing import NDArray
 from tracekit.kernels.engine import kernel
 
 Array = NDArray[np.int64]
+Branch = tuple[int, int, int, bool]
 
-# progress: where the sweep stands, so that it can be left after any step and resumed.
+# progress: where the sweep stands, so that it can be left after any step and resumed. LOOKED: 1 if there are observers
+# that the table judges.
 KEY, EVENT, SIDE, COUNT, NEXT, QUEUE, STEPS, PENDING = 0, 1, 2, 3, 4, 5, 6, 7
 VACANT, LOGGED, STATE, ARGUMENT, STAGE, STAMP, PEAK, SLOTS, WORDS, GIVEN = 8, 9, 10, 11, 12, 13, 14, 15, 16, 17
-PROGRESS = 18
+LOOKED = 18
+PROGRESS = 19
 
 # keys: one row a key. FINAL is the log entry of one configuration at the end.
 FIRST_EVENT, END_EVENT, INITIAL, VERDICT, FAILED_AT, FINAL = 0, 1, 2, 3, 4, 5
 
+# transitions: a hash table of (state, argument, which of the successors, 2 * successor + 1 where there are more; or
+# REFUSED).
+
 # actions: one row an operation. SAME numbers equal actions; REQUIRED: 1 if it certainly took effect; PLAIN: 1 if it may
 # happen at any value and leaves one of its own; DEADLINE: the event at which it completes; SLOT: the sweep writes it.
+# AFTER: an operation that must have happened before, open longer than this one is not yet; -1: none.
 EQUALS, OR_EQUALS, DIFFERS, EFFECT, VALUE, SAME = 0, 1, 2, 3, 4, 5
-REQUIRED, PLAIN, DEADLINE, SLOT = 6, 7, 8, 9
+REQUIRED, PLAIN, DEADLINE, SLOT, AFTER = 6, 7, 8, 9, 10
+ACTION = 11
 
 # A configuration's columns; masks of free, then of need follow.
 VALUE_OF, NODE, PLACE, BUCKET, MASKS = 0, 1, 2, 3, 4
 
 HOLDS, VIOLATED, PAUSED, FULL, MISSING = 1, 2, 3, 4, 5
 OVERFLOW = 6
-STAYS, COMPUTED, REFUSED, UNTABLED = -1, -2, -1, -3
+STAYS, COMPUTED, KEEPS, REFUSED, UNTABLED = -1, -2, -3, -1, -3
+"""Effects that are no values. KEEPS: as STAYS, but the operation takes effect in its turn, like one that changes."""
 BITS = 62
 SCANNED = 256
 """How many earlier configurations of a set are compared with a new one."""
-
-
-@kernel
-def fits(actions: Array, op: int, state: int) -> bool:
-    """Whether the operation may happen at this value."""
-    equals = actions[op, EQUALS]
-    if equals >= 0 and state != equals and state != actions[op, OR_EQUALS]:
-        return False
-    return bool(state != actions[op, DIFFERS])
 
 
 @kernel
@@ -79,35 +81,66 @@ def mixed(a: int, b: int) -> int:
 
 
 @kernel
-def step(actions: Array, op: int, state: int, transitions: Array) -> int:
-    """The value after the operation; REFUSED where it cannot happen, UNTABLED where Python has to say."""
-    if not fits(actions, op, state):
-        return REFUSED
-    effect = actions[op, EFFECT]
-    if effect >= 0:
-        return int(effect)
-    if effect == STAYS:
-        return state
-    argument = actions[op, VALUE]
+def lookup(transitions: Array, state: int, argument: int, nth: int) -> int:
+    """The table's entry for a successor; UNTABLED where Python has to say."""
     size = len(transitions)
-    place = mixed(state, argument) & (size - 1)
+    place = mixed(mixed(state, argument), nth) & (size - 1)
     while transitions[place, 0] >= 0:
-        if transitions[place, 0] == state and transitions[place, 1] == argument:
-            return int(transitions[place, 2])
+        if transitions[place, 0] == state and transitions[place, 1] == argument and transitions[place, 2] == nth:
+            return int(transitions[place, 3])
         place = (place + 1) & (size - 1)
     return UNTABLED
 
 
 @kernel
-def remember(transitions: Array, state: int, argument: int, result: int) -> None:
+def fits(actions: Array, op: int, state: int, transitions: Array) -> bool:
+    """Whether the operation may happen at this value; an observer that the table judges must be in the table."""
+    equals = actions[op, EQUALS]
+    if equals >= 0 and state != equals and state != actions[op, OR_EQUALS]:
+        return False
+    if actions[op, EFFECT] == STAYS and actions[op, VALUE] >= 0:
+        return lookup(transitions, state, actions[op, VALUE], 0) >= 0
+    return bool(state != actions[op, DIFFERS])
+
+
+@kernel
+def step(actions: Array, op: int, state: int, nth: int, transitions: Array) -> int:
+    """Twice the value after the operation, plus 1 where there are more successors; or REFUSED, or UNTABLED."""
+    if not fits(actions, op, state, transitions):
+        return REFUSED
+    effect = actions[op, EFFECT]
+    if effect >= 0:
+        return 2 * int(effect)
+    if effect == STAYS or effect == KEEPS:
+        return 2 * int(state)
+    return lookup(transitions, state, actions[op, VALUE], nth)
+
+
+@kernel
+def remember(transitions: Array, state: int, argument: int, nth: int, result: int) -> None:
     """Adds a transition; the table must have room."""
     size = len(transitions)
-    place = mixed(state, argument) & (size - 1)
+    place = mixed(mixed(state, argument), nth) & (size - 1)
     while transitions[place, 0] >= 0:
         place = (place + 1) & (size - 1)
     transitions[place, 0] = state
     transitions[place, 1] = argument
-    transitions[place, 2] = result
+    transitions[place, 2] = nth
+    transitions[place, 3] = result
+
+
+@kernel
+def judged(progress: Array, actions: Array, work: Array, state: int, transitions: Array) -> bool:
+    """Whether the table has what every open observer says of a value; if not, what is missing is in STATE, ARGUMENT."""
+    if not progress[LOOKED]:
+        return True
+    for position in range(progress[PENDING]):
+        op = work[position]
+        if actions[op, EFFECT] == STAYS and lookup(transitions, state, actions[op, VALUE], 0) == UNTABLED:
+            progress[STATE] = state
+            progress[ARGUMENT] = actions[op, VALUE]
+            return False
+    return True
 
 
 @kernel
@@ -216,9 +249,16 @@ def begin(progress: Array, keys: Array, work: Array, configs: Array) -> None:
 
 
 @kernel
-def invoked(progress: Array, actions: Array, work: Array, configs: Array, op: int) -> None:
-    """An operation opens: it takes a slot, and every configuration has it before it."""
+def invoked(progress: Array, actions: Array, work: Array, configs: Array, transitions: Array, op: int) -> int:
+    """An operation opens: it takes a slot, and every configuration has it before it. MISSING as in `extend`."""
     words, slots = progress[WORDS], progress[SLOTS]
+    if actions[op, EFFECT] == STAYS and actions[op, VALUE] >= 0:
+        for row in range(progress[COUNT]):
+            state = configs[progress[SIDE], row, VALUE_OF]
+            if lookup(transitions, state, actions[op, VALUE], 0) == UNTABLED:
+                progress[STATE] = state
+                progress[ARGUMENT] = actions[op, VALUE]
+                return MISSING
     progress[VACANT] -= 1
     slot = work[slots + progress[VACANT]]
     actions[op, SLOT] = slot
@@ -237,13 +277,14 @@ def invoked(progress: Array, actions: Array, work: Array, configs: Array, op: in
     if observer:
         work[2 * slots + words + word] |= bit
     for row in range(progress[COUNT]):
-        if observer and not fits(actions, op, configs[side, row, VALUE_OF]):
+        if observer and not fits(actions, op, configs[side, row, VALUE_OF], transitions):
             configs[side, row, MASKS + words + word] |= bit
         else:
             configs[side, row, MASKS + word] |= bit
             # A plain write that never completes is needed by nobody; its bit says that no moment could hide it yet.
             if not observer and (actions[op, REQUIRED] or actions[op, PLAIN]):
                 configs[side, row, MASKS + words + word] |= bit
+    return HOLDS
 
 
 @kernel
@@ -258,6 +299,7 @@ def closed(progress: Array, actions: Array, work: Array, op: int) -> None:
     progress[VACANT] += 1
     work[2 * slots + slot // BITS] &= ~(1 << (slot % BITS))
     work[2 * slots + words + slot // BITS] &= ~(1 << (slot % BITS))
+    actions[op, SLOT] = -1
 
 
 @kernel
@@ -293,7 +335,16 @@ def survive(progress: Array, configs: Array, source: int, row: int, word: int, b
 
 
 @kernel
-def answer(progress: Array, actions: Array, work: Array, configs: Array, row: int, state: int, hidden: int) -> None:
+def answer(
+    progress: Array,
+    actions: Array,
+    work: Array,
+    configs: Array,
+    transitions: Array,
+    row: int,
+    state: int,
+    hidden: int,
+) -> None:
     """Answers the observers that fit a value: all that are open or, where the value was hidden, those open then."""
     side, words, slots = progress[SIDE], progress[WORDS], progress[SLOTS]
     waiting = 0
@@ -303,7 +354,7 @@ def answer(progress: Array, actions: Array, work: Array, configs: Array, row: in
         return
     for position in range(progress[PENDING]):
         op = work[position]
-        if actions[op, EFFECT] == STAYS and fits(actions, op, state):
+        if actions[op, EFFECT] == STAYS and fits(actions, op, state, transitions):
             word, bit = actions[op, SLOT] // BITS, 1 << (actions[op, SLOT] % BITS)
             if not hidden or configs[side, row, MASKS + word] & bit:
                 configs[side, row, MASKS + words + word] &= ~bit
@@ -325,7 +376,9 @@ def copy_without(progress: Array, actions: Array, configs: Array, row: int, op: 
 
 
 @kernel
-def child(progress: Array, actions: Array, work: Array, configs: Array, row: int, op: int, state: int) -> int:
+def child(
+    progress: Array, actions: Array, work: Array, configs: Array, transitions: Array, row: int, op: int, state: int
+) -> int:
     """Writes behind the current set what a configuration becomes when an open operation takes effect."""
     side, words, slots = progress[SIDE], progress[WORDS], progress[SLOTS]
     new = copy_without(progress, actions, configs, row, op)
@@ -334,23 +387,31 @@ def child(progress: Array, actions: Array, work: Array, configs: Array, row: int
         for w in range(words):
             configs[side, new, MASKS + words + w] &= ~work[2 * slots + w]
             configs[side, new, MASKS + w] |= work[2 * slots + words + w]
-    answer(progress, actions, work, configs, new, state, False)
+    answer(progress, actions, work, configs, transitions, new, state, False)
     return new
 
 
 @kernel
-def note(progress: Array, log: Array, parent: int, entry: int) -> None:
-    """Adds a step to the log, where there is room: an operation, or -1 - operation where it was hidden."""
+def note(progress: Array, log: Array, parent: int, entry: int, state: int) -> None:
+    """Adds a step to the log, where there is room: an operation, or -1 - operation where it was hidden; the value."""
     logged = progress[LOGGED]
     if logged < len(log):
         log[logged, 0] = parent
         log[logged, 1] = entry
+        log[logged, 2] = state
         progress[LOGGED] = logged + 1
 
 
 @kernel
 def uncover(
-    progress: Array, actions: Array, work: Array, configs: Array, log: Array, row: int, completing: int
+    progress: Array,
+    actions: Array,
+    work: Array,
+    configs: Array,
+    transitions: Array,
+    log: Array,
+    row: int,
+    completing: int,
 ) -> None:
     """An unanswered observer completes: any write that was hidden while both were open may have answered it."""
     side, words = progress[SIDE], progress[WORDS]
@@ -363,29 +424,69 @@ def uncover(
         op = work[position]
         word, bit = actions[op, SLOT] // BITS, 1 << (actions[op, SLOT] % BITS)
         hidden = configs[side, row, MASKS + word] & ~configs[side, row, MASKS + words + word] & bit
-        if not actions[op, PLAIN] or not hidden or not fits(actions, completing, actions[op, EFFECT]):
+        if not actions[op, PLAIN] or not hidden or not fits(actions, completing, actions[op, EFFECT], transitions):
             continue
         if work[marks + actions[op, SAME]] == progress[STAMP]:
             continue
         work[marks + actions[op, SAME]] = progress[STAMP]
         new = copy_without(progress, actions, configs, row, op)
-        answer(progress, actions, work, configs, new, actions[op, EFFECT], True)
+        answer(progress, actions, work, configs, transitions, new, actions[op, EFFECT], True)
         configs[side, new, NODE] = progress[LOGGED] if progress[LOGGED] < len(log) else -1
         if survive(progress, configs, side, new, own_word, own_bit):
-            note(progress, log, configs[side, row, NODE], -1 - op)
+            note(progress, log, configs[side, row, NODE], -1 - op, configs[side, row, VALUE_OF])
 
 
 @kernel
-def enables(progress: Array, actions: Array, work: Array, configs: Array, row: int, state: int) -> bool:
+def enables(
+    progress: Array, actions: Array, work: Array, configs: Array, transitions: Array, row: int, state: int
+) -> bool:
     """Whether an operation that looks at the value and is free in the configuration may happen at this value."""
     for position in range(progress[PENDING]):
         op = work[position]
         if actions[op, EFFECT] == STAYS or actions[op, PLAIN]:
             continue
         slot = actions[op, SLOT]
-        if configs[progress[SIDE], row, MASKS + slot // BITS] & (1 << (slot % BITS)) and fits(actions, op, state):
+        free = configs[progress[SIDE], row, MASKS + slot // BITS] & (1 << (slot % BITS))
+        if free and fits(actions, op, state, transitions):
             return True
     return False
+
+
+@kernel
+def waits(progress: Array, actions: Array, configs: Array, row: int, op: int) -> bool:
+    """Whether an operation has to wait for another one, of its own process, that has not happened yet."""
+    before = actions[op, AFTER]
+    if before < 0 or actions[before, SLOT] < 0:
+        return False
+    slot = actions[before, SLOT]
+    return bool(configs[progress[SIDE], row, MASKS + slot // BITS] & (1 << (slot % BITS)))
+
+
+@kernel
+def branch(
+    progress: Array,
+    actions: Array,
+    work: Array,
+    configs: Array,
+    transitions: Array,
+    log: Array,
+    row: int,
+    chosen: Branch,
+) -> None:
+    """One configuration more. chosen: the operation, the value it leaves, the completing one, whether that is done."""
+    op, state, completing, done = chosen
+    side, words = progress[SIDE], progress[WORDS]
+    new = child(progress, actions, work, configs, transitions, row, op, state)
+    configs[side, new, NODE] = progress[LOGGED] if progress[LOGGED] < len(log) else -1
+    if done:
+        slot = actions[completing, SLOT]
+        taken = survive(progress, configs, side, new, slot // BITS, 1 << (slot % BITS))
+    else:
+        taken = insert(configs, side, new, words)
+        if taken:
+            progress[COUNT] += 1
+    if taken:
+        note(progress, log, configs[side, row, NODE], op, state)
 
 
 @kernel
@@ -399,40 +500,41 @@ def extend(
     row: int,
     completing: int,
 ) -> int:
-    """All that one configuration becomes by one more operation. MISSING where a transition has to be computed first."""
+    """All that one configuration becomes by one more operation. MISSING where a transition has to be computed first,
+    FULL where the sets need larger arrays; then it is called again and finds what it has done already."""
     side, words = progress[SIDE], progress[WORDS]
     marks = 2 * progress[SLOTS] + 2 * words
-    own_word, own_bit = actions[completing, SLOT] // BITS, 1 << (actions[completing, SLOT] % BITS)
     observer = actions[completing, EFFECT] == STAYS
+    before = configs[side, row, VALUE_OF]
     progress[STAMP] += 1
     for position in range(progress[PENDING]):
         op = work[position]
         slot = actions[op, SLOT]
         if actions[op, EFFECT] == STAYS or not configs[side, row, MASKS + slot // BITS] & (1 << (slot % BITS)):
             continue
-        if work[marks + actions[op, SAME]] == progress[STAMP]:
+        if work[marks + actions[op, SAME]] == progress[STAMP] or waits(progress, actions, configs, row, op):
             continue
         work[marks + actions[op, SAME]] = progress[STAMP]
-        state = step(actions, op, configs[side, row, VALUE_OF], transitions)
-        if state == UNTABLED:
-            progress[STATE] = configs[side, row, VALUE_OF]
-            progress[ARGUMENT] = actions[op, VALUE]
-            return MISSING
-        if state < 0:
-            continue
-        done = op == completing or (observer and fits(actions, completing, state))
-        if not done and actions[op, PLAIN] and not enables(progress, actions, work, configs, row, state):
-            continue
-        new = child(progress, actions, work, configs, row, op, state)
-        configs[side, new, NODE] = progress[LOGGED] if progress[LOGGED] < len(log) else -1
-        if done:
-            taken = survive(progress, configs, side, new, own_word, own_bit)
-        else:
-            taken = insert(configs, side, new, words)
-            if taken:
-                progress[COUNT] += 1
-        if taken:
-            note(progress, log, configs[side, row, NODE], op)
+        nth, more = 0, 1
+        while more:
+            entry = step(actions, op, before, nth, transitions)
+            if entry == UNTABLED:
+                progress[STATE] = before
+                progress[ARGUMENT] = actions[op, VALUE]
+                return MISSING
+            if entry < 0:
+                break
+            state, more = entry >> 1, entry & 1
+            nth += 1
+            if not judged(progress, actions, work, state, transitions):
+                return MISSING
+            if progress[COUNT] + 2 >= configs.shape[1] // 2 or progress[NEXT] + 2 >= configs.shape[1] // 2:
+                return FULL
+            done = op == completing or (observer and fits(actions, completing, state, transitions))
+            idle = not done and actions[op, PLAIN]
+            if idle and not enables(progress, actions, work, configs, transitions, row, state):
+                continue
+            branch(progress, actions, work, configs, transitions, log, row, (op, state, completing, done))
     return HOLDS
 
 
@@ -440,7 +542,7 @@ def extend(
 def resolve(
     progress: Array, actions: Array, work: Array, configs: Array, transitions: Array, log: Array, row: int, op: int
 ) -> int:
-    """What becomes of one configuration when an operation completes. MISSING as in `extend`."""
+    """What becomes of one configuration when an operation completes. MISSING and FULL as in `extend`."""
     side, words = progress[SIDE], progress[WORDS]
     word, bit = actions[op, SLOT] // BITS, 1 << (actions[op, SLOT] % BITS)
     needed = configs[side, row, MASKS + words + word] & bit
@@ -448,14 +550,14 @@ def resolve(
         if not needed:
             survive(progress, configs, side, row, word, bit)
             return HOLDS
-        uncover(progress, actions, work, configs, log, row, op)
+        uncover(progress, actions, work, configs, transitions, log, row, op)
     elif not configs[side, row, MASKS + word] & bit:
         survive(progress, configs, side, row, word, bit)
         return HOLDS
     elif not needed and row < progress[GIVEN]:
         # Only in configurations that stood before this event: in the others this write would not come last.
         new = copy_without(progress, actions, configs, row, op)
-        answer(progress, actions, work, configs, new, actions[op, EFFECT], True)
+        answer(progress, actions, work, configs, transitions, new, actions[op, EFFECT], True)
         survive(progress, configs, side, new, word, bit)
     return extend(progress, actions, work, configs, transitions, log, row, op)
 
@@ -466,7 +568,7 @@ def completed(
 ) -> int:
     """An operation completes: it has happened in every configuration of the next set."""
     side, words = progress[SIDE], progress[WORDS]
-    room = configs.shape[1] // 2 - progress[SLOTS] - 2
+    room = configs.shape[1] // 2 - progress[SLOTS] - 4
     if progress[STAGE] == 1:
         word, bit = actions[op, SLOT] // BITS, 1 << (actions[op, SLOT] % BITS)
         if release(progress, actions, configs, op, word, bit):
@@ -483,8 +585,9 @@ def completed(
         if progress[STEPS] <= 0:
             return PAUSED
         progress[STEPS] -= 4 + 4 * progress[PENDING]
-        if resolve(progress, actions, work, configs, transitions, log, progress[QUEUE], op) == MISSING:
-            return MISSING
+        status = resolve(progress, actions, work, configs, transitions, log, progress[QUEUE], op)
+        if status != HOLDS:
+            return status
         progress[QUEUE] += 1
     progress[PEAK] = max(progress[PEAK], progress[COUNT])
     progress[STAGE] = 1
@@ -536,7 +639,8 @@ def advance(
                     return status
             else:
                 progress[STEPS] -= 1 + progress[COUNT]
-                invoked(progress, actions, work, configs, op)
+                if invoked(progress, actions, work, configs, transitions, op) == MISSING:
+                    return MISSING
             progress[EVENT] += 1
         keys[key, VERDICT] = HOLDS
         keys[key, FINAL] = configs[progress[SIDE], 0, NODE]

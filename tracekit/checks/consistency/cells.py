@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracekit.history.models import ABSENT, ANY, APPENDS, Actions
+from tracekit.history.models import ABSENT, ANY, COMPUTED, Actions, Model
 from tracekit.history.operations import NEVER, Operations
 from tracekit.trace.columns import Column
 
@@ -26,25 +26,34 @@ class Cells:
     key: int64, shape (k,): the cell of each, in 0..keys-1.
     key_of: int64, shape (m,): the cell of every operation of the history.
     names: what stands for each cell: a value of the column `key`, None where it is absent.
+    object: what the cell without a key is called.
     """
 
     actions: Actions
     key: Int64
     key_of: Int64
     names: list[Any]
+    object: str = "the register"
 
     def __len__(self) -> int:
         return len(self.names)
 
     def name(self, key: int) -> str:
         """For a sentence: ``key k7``, or ``the register`` where the history has no keys."""
-        return "the register" if self.names[key] is None else f"key {self.names[key]}"
+        return self.object if self.names[key] is None else f"key {self.names[key]}"
 
 
-def cells_of(operations: Operations, actions: Actions) -> Cells:
-    """Splits by the column `key`; an absent key is a key of its own. O(m log m) at worst."""
-    key_of, names = _dense(operations.key, len(operations))
-    return Cells(actions, key_of[actions.operation], key_of, names)
+def cells_of(operations: Operations, actions: Actions, model: Model | None = None) -> Cells:
+    """Splits by the column `key`; an absent key is a key of its own. O(m log m) at worst.
+
+    A model of step functions that is not `keyed` is one object, whatever the keys.
+    """
+    name, column = "the register", operations.key
+    if model is not None and model.make is not None:
+        name = f"the {model.name.rpartition(':')[2]}"
+        column = column if model.keyed else None
+    key_of, names = _dense(column, len(operations))
+    return Cells(actions, key_of[actions.operation], key_of, names, name)
 
 
 def _dense(column: Column | None, n: int) -> tuple[Int64, list[Any]]:
@@ -78,7 +87,7 @@ def without_unobserved(cells: Cells) -> Cells:
     if not open_write.any():
         return cells
     delicate = np.zeros(len(cells), np.bool_)
-    delicate[key[(a.differs != ANY) | (a.effect == APPENDS)]] = True
+    delicate[key[(a.differs != ANY) | (a.effect == COMPUTED)]] = True
     size = max(len(a.values), 1)
     looking = a.equals != ANY
     either = a.or_equals != ANY

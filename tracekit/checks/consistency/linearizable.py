@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.checks.consistency import cells as cells_module
-from tracekit.checks.consistency import search, zones
+from tracekit.checks.consistency import search
 from tracekit.checks.consistency.cells import Cells, cells_of, of_keys
 from tracekit.checks.consistency.doubts import Doubts, doubts_of, written_oddly
+from tracekit.checks.consistency.router import Judged, judge
 from tracekit.checks.consistency.witness import Witnesses
 from tracekit.errors import TracekitError
 from tracekit.execution import Budget, Execution, Options
-from tracekit.history.models import Choice, actions_of, choose
+from tracekit.history.models import Choice, actions_of, choose, fitting_models
 from tracekit.history.operations import Outcome
 from tracekit.registry import check
 from tracekit.results import CheckResult, Violation
@@ -35,7 +35,7 @@ def _applies(execution: Execution) -> bool:
         return False
     if execution.options.model or execution.trace.run.model:
         return True
-    return choose(execution.operations, None, None) is not None
+    return bool(fitting_models(execution.operations))
 
 
 @check("consistency.linearizable", applies=_applies, columns=("f", "value"))
@@ -77,8 +77,8 @@ def linearizable(execution: Execution, options: Options) -> CheckResult:
     Needs
         invoke, ok, fail and info events with `f` and `value`; `op` where one process has several operations open at
         once; `key` where there are several objects; a real-time order: `index`, `true_time_ns` or `time_ns`. A
-        sequential model: register, cas-register or kv (read or get, write or put, cas, append). It is taken from
-        --model, else from what the run declares, else from the operations that occur. Where the recording leaves
+        sequential model: one of `tracekit list models`, or one of your own (docs/models.md). It is taken from --model,
+        else from what the run declares, else from the operations that occur, if only one model has them all. Where the recording leaves
         something open that could change the answer (rows set aside, missing starts or ends, completions that cannot
         be attributed, clocks that differ), the verdict is unknown, and says why.
 
@@ -114,42 +114,17 @@ def linearizable(execution: Execution, options: Options) -> CheckResult:
             tried=("--model NAME",),
         )
     if choice is None:
-        return CheckResult(reasons=("no model has all the recorded operations",), tried=("--model NAME",))
+        several = ", ".join(fitting_models(operations))
+        reason = f"the operations fit several models: {several}" if several else "no model has all the operations"
+        return CheckResult(reasons=(reason,), rests_on=(operations.real_time.text,), tried=("--model NAME",))
     actions = actions_of(operations, choice)
-    cells = cells_of(operations, actions)
+    cells = cells_of(operations, actions, choice.model)
     doubts = doubts_of(execution, cells)
     if doubts.started_late:
         cells = cells_module.with_unknown_beginning(cells)
     cells = cells_module.without_unobserved(of_keys(cells, ~doubts.undecidable))
-    judged = _judge(cells, Budget(options.budget_s))
+    judged = judge(cells, choice, Budget(options.budget_s))
     return _result(execution, options, choice, doubts, judged)
-
-
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """The cells and what each method found; `zoned` and `searched` have parts of the cells of their own."""
-
-    cells: Cells
-    zone_cells: Cells
-    zoned: zones.Zoned
-    search_cells: Cells
-    searched: search.Searched
-    unique: NDArray[np.bool_]
-
-    @property
-    def violated(self) -> NDArray[np.bool_]:
-        """Shape (keys,): keys without a linearization."""
-        wrong = np.zeros(len(self.cells), np.bool_)
-        wrong[[*self.zoned.counts, *self.searched.stuck]] = True
-        return wrong
-
-
-def _judge(cells: Cells, budget: Budget) -> Judged:
-    """The router: keys of unique values go to the zones, all others to the search."""
-    unique = cells_module.written_once(cells)
-    zone_cells, search_cells = of_keys(cells, unique), of_keys(cells, ~unique)
-    zoned, searched = zones.decide(zone_cells), search.decide(search_cells, budget)
-    return Judged(cells, zone_cells, zoned, search_cells, searched, unique)
 
 
 def _result(execution: Execution, options: Options, choice: Choice, doubts: Doubts, judged: Judged) -> CheckResult:
@@ -160,7 +135,7 @@ def _result(execution: Execution, options: Options, choice: Choice, doubts: Doub
     skew = _skew(execution, options)
     if skew and violated.any():
         rests_on[0] += f", judged with a skew of {skew} ns"
-        again = _judge(cells_module.widened(of_keys(cells, violated), skew), Budget(options.budget_s))
+        again = judge(cells_module.widened(of_keys(cells, violated), skew), choice, Budget(options.budget_s))
         excused = violated & ~again.violated
         if excused.any():
             named = _listed(cells, excused)
@@ -182,7 +157,7 @@ def _result(execution: Execution, options: Options, choice: Choice, doubts: Doub
         )
         violated = violated & ~odd
     violations = _violations(execution, confirmed, violated)
-    total = sum(confirmed.zoned.counts.get(int(k), 1) for k in np.flatnonzero(violated))
+    total = sum(confirmed.count(int(k)) for k in np.flatnonzero(violated))
     undecided = judged.searched.undecided
     reasons += [_undecided(judged, key) for key in list(undecided)[:LISTED]]
     answered = operations.outcome != Outcome.INFO
@@ -195,7 +170,7 @@ def _result(execution: Execution, options: Options, choice: Choice, doubts: Doub
         violations_total=total,
         reasons=tuple(reasons),
         tried=_advice(undecided, options),
-        method=_method(judged),
+        method=judged.method,
         certificate=certificate,
         facts=_facts(execution, judged, doubts, violated),
         rests_on=tuple(rests_on),
@@ -215,6 +190,7 @@ def _violations(execution: Execution, judged: Judged, violated: NDArray[np.bool_
     """One a key and kind of mistake, those that broke first in front."""
     of_zones = Witnesses(execution, judged.zone_cells)
     of_search = Witnesses(execution, judged.search_cells)
+    of_containers = Witnesses(execution, judged.container_cells)
     found: list[tuple[int, Any]] = []
     zoned, ends = judged.zoned, judged.zone_cells.actions.end
     for key in np.flatnonzero(violated).tolist():
@@ -230,6 +206,10 @@ def _violations(execution: Execution, judged: Judged, violated: NDArray[np.bool_
         if key in judged.searched.stuck:
             stuck = judged.searched.stuck[key]
             found.append((int(judged.search_cells.actions.end[stuck.entry]), lambda s=stuck: of_search.stuck(s)))
+        if key in judged.contained.broken:
+            broken = judged.contained.broken[key]
+            breaks = int(judged.container_cells.actions.end[broken.breaks])
+            found.append((breaks, lambda b=broken: of_containers.broken(b)))
     found.sort(key=lambda entry: entry[0])
     return tuple(describe() for _, describe in found[:LISTED])
 
@@ -253,20 +233,6 @@ def _advice(undecided: Mapping[int, search.Undecided], options: Options) -> tupl
     return ("record distinct values for writes: keys with unique values never need the search",)
 
 
-def _method(judged: Judged) -> str:
-    present = np.unique(judged.cells.key)
-    by_zones = int(judged.unique[present].sum())
-    by_search = len(present) - by_zones
-    parts = []
-    if by_zones:
-        parts.append(f"zones (unique values): {by_zones} {'key' if by_zones == 1 else 'keys'}")
-    if by_search:
-        parts.append(
-            f"search (a value written twice, cas or append): {by_search} {'key' if by_search == 1 else 'keys'}"
-        )
-    return "; ".join(parts) or "nothing to judge"
-
-
 def _certificate(execution: Execution, judged: Judged) -> dict[str, Any] | None:
     """A linearization of every key, as invocations (completions where there is none) in order."""
     total = len(judged.cells.key)
@@ -282,6 +248,8 @@ def _certificate(execution: Execution, judged: Judged) -> dict[str, Any] | None:
     for entry in judged.zoned.linearization(judged.zone_cells).tolist():
         key = int(judged.zone_cells.key[entry])
         orders.setdefault(key, []).append(int(row[judged.zone_cells.actions.operation[entry]]))
+    for key, order in judged.contained.orders.items():
+        orders[key] = [int(row[judged.container_cells.actions.operation[entry]]) for entry in order.tolist()]
     for key, entries in judged.searched.orders.items():
         orders[key] = [int(row[judged.search_cells.actions.operation[entry]]) for entry in entries]
     return {
@@ -295,13 +263,13 @@ def _certificate(execution: Execution, judged: Judged) -> dict[str, Any] | None:
 
 def _facts(execution: Execution, judged: Judged, doubts: Doubts, violated: NDArray[np.bool_]) -> dict[str, Any]:
     operations, cells = execution.operations, judged.cells
-    present = np.unique(cells.key)
     facts: dict[str, Any] = {
         "ok": int((operations.outcome == 0).sum()),
         "failed": int((operations.outcome == 1).sum()),
         "open": int((operations.outcome == 2).sum()),
-        "keys_by_zones": int(judged.unique[present].sum()),
-        "keys_by_search": int((~judged.unique[present]).sum()),
+        "keys_by_zones": len(np.unique(judged.zone_cells.key)),
+        "keys_by_containers": len(np.unique(judged.container_cells.key)),
+        "keys_by_search": len(np.unique(judged.search_cells.key)),
     }
     if facts["keys_by_search"]:
         facts["configurations"] = judged.searched.peak

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tracekit.checks.consistency.cells import Cells, of_keys
 from tracekit.execution import Budget
-from tracekit.history.models import ABSENT, ANY
+from tracekit.history.models import ABSENT, ANY, COMPUTED
 from tracekit.history.operations import NEVER
 from tracekit.kernels import linearizability_search as layout
 from tracekit.kernels.engine import COMPILE_FROM, kernels
@@ -139,18 +139,20 @@ class _Sweep:
         self.progress = np.zeros(layout.PROGRESS, np.int64)
         self.progress[layout.SLOTS], self.progress[layout.WORDS] = slots, words
         size = 1024
-        while size // 2 < 2 * (slots + 4):
+        while size // 2 < 2 * (slots + 8):
             size *= 2
         self.configs = np.zeros((2, size, layout.MASKS + 2 * words), np.int64)
         self.memory = max(memory, self.configs.nbytes)
-        self.transitions = np.full((1024, 3), -1, np.int64)
-        self.transitions_known = 0
-        self.log = np.zeros((1_000_000 if logged else 0, 2), np.int64)
+        self.progress[layout.LOOKED] = bool(((cells.actions.effect == ANY) & (cells.actions.argument >= 0)).any())
+        self.transitions = np.full((1024, 4), -1, np.int64)
+        self.entries = 0
+        self.known: set[tuple[int, int]] = set()
+        self.log = np.zeros((1_000_000 if logged else 0, 3), np.int64)
 
     def _actions(self) -> Int64:
         a = self.cells.actions
         n = len(self.cells.key)
-        actions = np.zeros((n, 10), np.int64)
+        actions = np.zeros((n, layout.ACTION), np.int64)
         columns = (a.equals, a.or_equals, a.differs, a.effect, a.argument)
         same = np.zeros(n, np.int64)
         for column in columns:
@@ -165,6 +167,7 @@ class _Sweep:
         actions[:, layout.REQUIRED] = a.end != NEVER
         actions[:, layout.PLAIN] = plain
         actions[:, layout.DEADLINE] = deadline
+        actions[:, layout.AFTER] = -1
         return actions
 
     def run(self, budget: Budget, searched: Searched, scale: int) -> int:
@@ -206,15 +209,25 @@ class _Sweep:
         return True
 
     def _transition(self, run: ModuleType) -> None:
-        state, argument = int(self.progress[layout.STATE]), int(self.progress[layout.ARGUMENT])
-        result = self.cells.actions.values.appended(state, argument)
-        if 2 * self.transitions_known >= len(self.transitions):
-            old = self.transitions
-            self.transitions = np.full((2 * len(old), 3), -1, np.int64)
-            for known in old[old[:, 0] >= 0]:
-                run.remember(self.transitions, known[0], known[1], known[2])
-        run.remember(self.transitions, np.int64(state), np.int64(argument), np.int64(result))
-        self.transitions_known += 1
+        """Fills in what the kernel misses, and what it will ask next: the other open calls at the same state."""
+        state, missing = int(self.progress[layout.STATE]), int(self.progress[layout.ARGUMENT])
+        pending = self.work[: int(self.progress[layout.PENDING])]
+        asking = (self.actions[pending, layout.EFFECT] == COMPUTED) | (self.actions[pending, layout.EFFECT] == ANY)
+        arguments = self.actions[pending[asking], layout.VALUE]
+        for argument in {missing, *arguments[arguments >= 0].tolist()}:
+            if (state, argument) in self.known:
+                continue
+            self.known.add((state, argument))
+            found = self.cells.actions.values.successors(state, argument)
+            entries = [2 * after + 1 for after in found[:-1]] + [2 * found[-1] if found else layout.REFUSED]
+            if 2 * (self.entries + len(entries)) >= len(self.transitions):
+                old = self.transitions
+                self.transitions = np.full((_doubled(len(old), self.entries + len(entries)), 4), -1, np.int64)
+                for known in old[old[:, 0] >= 0]:
+                    run.remember(self.transitions, known[0], known[1], known[2], known[3])
+            for nth, entry in enumerate(entries):
+                run.remember(self.transitions, np.int64(state), np.int64(argument), np.int64(nth), np.int64(entry))
+            self.entries += len(entries)
 
     def _leave(self, searched: Searched, reason: str) -> None:
         """Gives up the key at hand, and goes on with the next."""
@@ -252,10 +265,10 @@ class _Sweep:
 
     def _linearization(self, at: int, run: ModuleType) -> list[int]:
         """The order that the surviving configuration stands for, by replaying the steps that led to it."""
-        steps: list[int] = []
+        steps: list[tuple[int, int]] = []
         node = int(self.keys[at, layout.FINAL])
         while node >= 0:
-            steps.append(int(self.log[node, 1]))
+            steps.append((int(self.log[node, 1]), int(self.log[node, 2])))
             node = int(self.log[node, 0])
         replay = _Replay(self.actions, steps, self.transitions, run)
         for event in self.events[self.keys[at, layout.FIRST_EVENT] : self.keys[at, layout.END_EVENT]]:
@@ -270,9 +283,9 @@ class _Replay:
     the end of the part before the last plain write.
     """
 
-    def __init__(self, actions: Int64, steps: list[int], transitions: Int64, run: ModuleType) -> None:
+    def __init__(self, actions: Int64, steps: list[tuple[int, int]], transitions: Int64, run: ModuleType) -> None:
         self.actions, self.steps, self.transitions, self.run = actions, steps, transitions, run
-        self.used = {op for op in steps if op >= 0}
+        self.used = {op for op, _ in steps if op >= 0}
         self.value: Any = np.int64(ABSENT)
         self.open: dict[int, int] = {}
         self.parts: list[list[int]] = [[]]
@@ -293,17 +306,17 @@ class _Replay:
         if op not in self.done and op not in self.used and self.actions[op, layout.PLAIN]:
             self._hide(op)
         while op not in self.done:
-            step = self.steps.pop()
+            step, state = self.steps.pop()
             if step < 0:
                 self._hide(-1 - step)
             else:
-                self._use(step)
+                self._use(step, state)
         del self.open[op]
 
-    def _use(self, op: int) -> None:
+    def _use(self, op: int, state: int) -> None:
         if self.actions[op, layout.PLAIN]:
             self.parts.append([])
-        self.value = self.run.step(self.actions, op, self.value, self.transitions)
+        self.value = np.int64(state)
         self._place(op, -1)
         self._answer(self.value, hidden=False)
 
@@ -315,9 +328,16 @@ class _Replay:
         for op, parts in self.open.items():
             observer = self.actions[op, layout.EFFECT] == layout.STAYS
             there = not hidden or parts < len(self.parts)
-            if observer and there and op not in self.done and self.run.fits(self.actions, op, value):
+            if observer and there and op not in self.done and self.run.fits(self.actions, op, value, self.transitions):
                 self._place(op, -2 if hidden else -1)
 
     def _place(self, op: int, part: int) -> None:
         self.done.add(op)
         self.parts[part].append(op)
+
+
+def _doubled(size: int, entries: int) -> int:
+    """The next power of two that leaves a table of so many entries half empty."""
+    while size <= 2 * entries:
+        size *= 2
+    return size

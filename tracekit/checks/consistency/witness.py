@@ -7,12 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from tracekit.checks.consistency.cells import Cells
+from tracekit.checks.consistency.decided import Broken
 from tracekit.checks.consistency.search import Stuck
 from tracekit.checks.consistency.zones import Clash
 from tracekit.execution import Execution
-from tracekit.history.models import ANY, APPENDS
+from tracekit.history.models import ABSENT, ANY, COMPUTED, UNANSWERED
 from tracekit.history.operations import NEVER
 from tracekit.results import Edge, Violation
+
+ANSWERING = frozenset({"dequeue", "pop", "poll", "peek", "read"})
+"""Calls of which an answer of nil says something."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,9 +83,16 @@ class Witnesses:
             facts,
         )
 
+    def broken(self, found: Broken) -> Violation:
+        """What a method has put into words itself."""
+        facts = self._facts(found.breaks) | dict(found.facts)
+        return self._violation(found.anomaly, found.text, set(found.core), set(found.core), list(found.ties), facts)
+
     def stuck(self, found: Stuck) -> Violation:
         """An operation that had no place between its invocation and its completion."""
         a, values = self.cells.actions, self.cells.actions.values
+        if a.calls is not None:
+            return self._refused(found)
         possible = [values.text(v) for v in found.values]
         shown = ", ".join(possible[:4]) + (f" or {len(possible) - 4} others" if len(possible) > 4 else "")
         text = (
@@ -102,6 +113,22 @@ class Witnesses:
         }
         entries = {found.entry, *sources, *holders}
         return self._violation("no-linearization", text, entries, {found.entry}, [], facts)
+
+    def _refused(self, found: Stuck) -> Violation:
+        a, values = self.cells.actions, self.cells.actions.values
+        reasons = list(dict.fromkeys(values.refusal(v, int(a.argument[found.entry])) for v in found.values[:50]))
+        shown = " or ".join(reasons[:3]) + (f" or {len(reasons) - 3} other reasons" if len(reasons) > 3 else "")
+        text = (
+            f"{self.name(found.entry)} {self._where(found.entry)} cannot have happened before it completed: "
+            f"in every order of the operations before it that their answers allow, {shown}."
+        )
+        facts = self._facts(found.entry) | {
+            "possible_states": [values.text(v) for v in found.values[:20]],
+            "operations_before": found.before,
+            "open_then": [self._event(e) for e in found.open[:20]],
+            "open_then_total": len(found.open),
+        }
+        return self._violation("no-linearization", text, {found.entry}, {found.entry}, [], facts)
 
     def _violation(
         self,
@@ -150,9 +177,11 @@ class Witnesses:
     def name(self, entry: int) -> str:
         """``c1's write of 3``."""
         a, values = self.cells.actions, self.cells.actions.values
+        if a.calls is not None:
+            return f"{self._client(entry)}'s {self._call(entry)}"
         if a.effect[entry] == ANY:
             what = f"read of {self._seen(entry)}" if a.differs[entry] == ANY else f"failed cas ({self._demand(entry)})"
-        elif a.effect[entry] == APPENDS:
+        elif a.effect[entry] == COMPUTED:
             what = f"append of {values.text(int(a.argument[entry]))}"
         elif a.equals[entry] != ANY:
             what = f"cas from {values.text(int(a.equals[entry]))} to {values.text(int(a.effect[entry]))}"
@@ -160,11 +189,23 @@ class Witnesses:
             what = f"write of {values.text(int(a.effect[entry]))}"
         return f"{self._client(entry)}'s {what}"
 
+    def _call(self, entry: int) -> str:
+        """``dequeue (answered 3)``, ``enqueue of 3``."""
+        calls = self.cells.actions.calls
+        assert calls is not None, "only step functions have calls"
+        function = calls.functions[int(calls.function[entry])]
+        given, answered = int(calls.given[entry]), int(calls.answered[entry])
+        of = f" of {calls.values.text(given)}" if given != ABSENT else ""
+        tells = answered not in (UNANSWERED, given) if answered != ABSENT else function in ANSWERING
+        return function + of + (f" (answered {calls.values.text(answered)})" if tells else "")
+
     def _verb(self, entry: int) -> str:
         a, values = self.cells.actions, self.cells.actions.values
+        if a.calls is not None:
+            return f"calls {self._call(entry)}"
         if a.effect[entry] == ANY:
             return f"reads {self._seen(entry)}" if a.differs[entry] == ANY else f"fails a cas: {self._demand(entry)}"
-        if a.effect[entry] == APPENDS:
+        if a.effect[entry] == COMPUTED:
             return f"appends {values.text(int(a.argument[entry]))}"
         if a.equals[entry] != ANY:
             return f"replaces {values.text(int(a.equals[entry]))} by {values.text(int(a.effect[entry]))}"

@@ -1,0 +1,248 @@
+"""The built-in objects that are more than one value: counter, set, queue, stack, priority queue, locks, registers, log.
+
+Members of containers are compared as JSON values are: 1, true and 1.0 are three of them (`_member`).
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Mapping
+from typing import Any
+
+from tracekit.history.models.model import UNKNOWN, Model, Refused, Specification, Unknown
+from tracekit.history.models.values import Record, shown
+
+
+def _member(value: Any) -> Any:
+    """The value so that only equal JSON values are equal: in Python, 1 equals true and 1.0."""
+    if value is None or type(value) in (int, str):
+        return value
+    return value if value is UNKNOWN else (type(value).__name__, shown(value))
+
+
+def _text(member: Any) -> str:
+    return str(member[1]) if isinstance(member, tuple) else shown(member)
+
+
+def _list(members: Any) -> str:
+    texts = [_text(member) for member in members]
+    return "empty" if not texts else ", ".join(texts[:8]) + (f" and {len(texts) - 8} more" if len(texts) > 8 else "")
+
+
+def _number(value: Any) -> int | None:
+    return value if type(value) is int else None
+
+
+def _counter(state: int, f: str, argument: Any, answer: Any) -> Any:
+    if f == "read":
+        return state if answer is UNKNOWN or _number(answer) == state else Refused(f"the counter was {state}")
+    by = 1 if argument is None and f != "add" else _number(argument)
+    if by is None:
+        return Refused(f"{shown(argument)} is no whole number")
+    return state - by if f == "decrement" else state + by
+
+
+def _set(state: frozenset[Any], f: str, argument: Any, answer: Any) -> Any:
+    if f == "read":
+        if answer is UNKNOWN:
+            return state
+        if isinstance(answer, tuple) and frozenset(map(_member, answer)) == state and len(answer) == len(state):
+            return state
+        return Refused(f"the set was {_list(sorted(state, key=str))}")
+    member = _member(argument)
+    there = member in state
+    if f == "contains":
+        return state if answer is UNKNOWN or answer is there else Refused(_where(member, there))
+    # Java's sets say whether they changed; Jepsen's clients repeat the argument, which says nothing.
+    if type(answer) is bool and type(argument) is not bool and answer is not ((f == "add") is not there):
+        return Refused(_where(member, there))
+    return state | {member} if f == "add" else state - {member}
+
+
+def _where(member: Any, there: bool) -> str:
+    return f"{_text(member)} was {'' if there else 'not '}in the set"
+
+
+def _queue(state: tuple[Any, ...], f: str, argument: Any, answer: Any) -> Any:
+    if f == "enqueue":
+        return (*state, _member(argument))
+    if not state:
+        return state if answer is UNKNOWN or answer is None else Refused("the queue was empty")
+    if answer is not UNKNOWN and (answer is None or _member(answer) != state[0]):
+        return Refused(f"the head was {_text(state[0])}")
+    return state if f == "peek" else state[1:]
+
+
+def _stack(state: tuple[Any, ...], f: str, argument: Any, answer: Any) -> Any:
+    if f == "push":
+        return (*state, _member(argument))
+    if not state:
+        return state if answer is UNKNOWN or answer is None else Refused("the stack was empty")
+    if answer is not UNKNOWN and (answer is None or _member(answer) != state[-1]):
+        return Refused(f"the top was {_text(state[-1])}")
+    return state if f == "peek" else state[:-1]
+
+
+def _priority_queue(options: Mapping[str, str]) -> Specification:
+    largest = options["order"] == "max"
+
+    def step(state: tuple[int, ...], f: str, argument: Any, answer: Any) -> Any:
+        """States are sorted, so that the order of insertions leaves no trace."""
+        if f == "insert":
+            priority = _number(argument)
+            if priority is None:
+                return Refused(f"{shown(argument)} is no whole number")
+            place = bisect.bisect_left(state, priority)
+            return (*state[:place], priority, *state[place:])
+        if not state:
+            return state if answer is UNKNOWN or answer is None else Refused("the priority queue was empty")
+        first = state[-1] if largest else state[0]
+        if answer is not UNKNOWN and _number(answer) != first:
+            return Refused(f"the {'largest' if largest else 'smallest'} was {first}")
+        return state if f == "peek" else (state[:-1] if largest else state[1:])
+
+    return Specification((), step, frozenset({"peek"}), frozenset({"insert"}), _list)
+
+
+def _semaphore(options: Mapping[str, str]) -> Specification:
+    permits = int(options.get("permits", "1"))
+
+    def step(taken: int, f: str, argument: Any, answer: Any) -> Any:
+        """State: how many permits are taken. An answer of false says that there was none."""
+        if f == "acquire":
+            if answer is False:
+                return taken if taken == permits else Refused(f"{permits - taken} of {permits} permits were free")
+            free = taken < permits
+            return taken + 1 if free else (taken if answer is UNKNOWN else Refused(_held(permits)))
+        if taken:
+            return taken - 1
+        return taken if answer is UNKNOWN else Refused("nobody held it")
+
+    def describe(taken: int) -> str:
+        return ("held" if taken else "free") if permits == 1 else f"{taken} of {permits} permits taken"
+
+    return Specification(0, step, describe=describe)
+
+
+def _held(permits: int) -> str:
+    return "it was held" if permits == 1 else f"all {permits} permits were taken"
+
+
+def _multi_register(state: Record, f: str, argument: Any, answer: Any) -> Any:
+    if f == "write":
+        if not isinstance(argument, Record):
+            return Refused(f"{shown(argument)} is no object of registers and values")
+        kept = {name: _member(value) for name, value in argument.items() if value is not None}
+        return Record({n: v for n, v in state.items() if n not in argument} | kept)
+    if isinstance(answer, Unknown):
+        return state
+    if not isinstance(answer, Record):
+        return Refused(f"{shown(answer)} is no object of registers and values")
+    for name, value in answer.items():
+        if state.get(name) != _member(value):
+            return Refused(f"{name} was {_text(state.get(name))}")
+    return state
+
+
+def _log(state: tuple[Any, ...], f: str, argument: Any, answer: Any) -> Any:
+    if f == "append":
+        return (*state, _member(argument))
+    if answer is UNKNOWN or (isinstance(answer, tuple) and tuple(map(_member, answer)) == state):
+        return state
+    if answer is None and not state:
+        return state
+    return Refused(f"the log was {_list(state)}")
+
+
+def _fixed(specification: Specification) -> Any:
+    return lambda options: specification
+
+
+def _names(*canonical: str, **others: str) -> dict[str, str]:
+    return {name: name for name in canonical} | others
+
+
+OBJECTS = (
+    Model(
+        "counter",
+        "a number, 0 at first: inc, dec, add, read",
+        _names("read", "add", get="read", inc="increment", increment="increment", dec="decrement", decrement="decrement"),
+        keyed=True,
+        make=_fixed(Specification(0, _counter, frozenset({"read"}), frozenset({"add"}))),
+        values="inc and dec: null (by 1) or a whole number; add: a whole number; read answers the number",
+    ),
+    Model(
+        "set",
+        "a set, empty at first: add, remove, contains, read",
+        _names("add", "remove", "contains", "read", get="read"),
+        keyed=True,
+        make=_fixed(
+            Specification(
+                frozenset(), _set, frozenset({"read", "contains"}), frozenset({"add", "remove", "contains"}),
+                lambda state: _list(sorted(state, key=str)),
+            )
+        ),
+        values="the member; contains answers true or false; add and remove may answer whether they changed the set; read "
+        "answers the list of members in any order",
+    ),
+    Model(
+        "queue",
+        "first in, first out: enqueue, dequeue, peek",
+        _names("enqueue", "dequeue", "peek", enq="enqueue", deq="dequeue"),
+        keyed=True,
+        make=_fixed(Specification((), _queue, frozenset({"peek"}), frozenset({"enqueue"}), _list)),
+        values="enqueue: the member; dequeue and peek answer it, or null where the queue was empty",
+    ),
+    Model(
+        "stack",
+        "last in, first out: push, pop, peek",
+        _names("push", "pop", "peek", top="peek"),
+        keyed=True,
+        make=_fixed(Specification((), _stack, frozenset({"peek"}), frozenset({"push"}), lambda s: _list(s[::-1]))),
+        values="push: the member; pop and peek answer it, or null where the stack was empty",
+    ),
+    Model(
+        "priority-queue",
+        "the smallest (order=max: largest) first: insert, poll, peek",
+        _names("insert", "poll", "peek"),
+        keyed=True,
+        options={"order": ("min", "max")},
+        make=_priority_queue,
+        values="insert: a whole number; poll and peek answer it, or null where the queue was empty",
+    ),
+    Model(
+        "mutex",
+        "a lock, free at first: acquire, release",
+        _names("acquire", "release", lock="acquire", unlock="release"),
+        keyed=True,
+        make=_semaphore,
+        values="none; acquire may answer false: it was held. Who holds it does not matter here",
+    ),
+    Model(
+        "semaphore",
+        "permits=N permits: acquire, release",
+        _names("acquire", "release"),
+        keyed=True,
+        options={"permits": ("1",)},
+        make=_semaphore,
+        inferred=False,
+        values="none; acquire may answer false: all permits were taken",
+    ),
+    Model(
+        "multi-register",
+        "several registers, read and written together: read, write",
+        _names("read", "write", get="read", put="write"),
+        keyed=True,
+        make=_fixed(Specification(Record(), _multi_register, frozenset({"read"}), frozenset({"write"}))),
+        inferred=False,
+        values='write: an object {"x":1,"y":2}; read answers one; a register that nobody wrote is null',
+    ),
+    Model(
+        "log",
+        "an append-only log: append, read",
+        _names("append", "read"),
+        keyed=True,
+        make=_fixed(Specification((), _log, frozenset({"read"}), frozenset({"append"}), _list)),
+        values="append: the entry; read answers the list of all entries so far",
+    ),
+)  # fmt: skip
