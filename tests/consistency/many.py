@@ -12,8 +12,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.consistency.histories import trace_of
-from tests.oracle.linearizability import Op, explains, linearizable
+from tests.consistency.histories import object_history, trace_of
+from tests.oracle.linearizability import Op, explains, explains_object, linearizable, linearizable_object
+from tests.oracle.objects import OBJECTS
 from tracekit.checks.consistency.linearizable import linearizable as check
 from tracekit.execution import Execution, Options
 from tracekit.results import CheckResult, Verdict
@@ -59,6 +60,31 @@ def draw(family: Family, rng: random.Random) -> list[Op]:
     return ops
 
 
+def wrong_object(ops: list[Op], model: str, found: CheckResult) -> str:
+    """As `wrong`, for a model with a step function."""
+    start, after = OBJECTS[model]
+    if (found.verdict is Verdict.HOLDS) != linearizable_object(ops, start, after) or found.reasons:
+        return f"the check says {found.verdict} {found.reasons}"
+    if found.verdict is Verdict.HOLDS and found.certificate:
+        for entry in found.certificate["keys"]:
+            order = [int(event.partition(":")[0][1:]) for event in entry["order"]]
+            certain = {i for i, op in enumerate(ops) if op.outcome == "ok"}
+            if not explains_object([ops[i] for i in order], start, after) or certain - set(order):
+                return f"the certificate {entry['order']} is none"
+    return ""
+
+
+def judged(ops: list[Op], model: str) -> CheckResult | None:
+    """What the check says; None where it has nothing to judge."""
+    trace = trace_of(ops)
+    if not any(op.outcome != "info" and op.end is not None for op in ops):
+        return None
+    if "value" not in trace and model not in ("mutex", "semaphore:permits=2", "counter"):
+        return None
+    options = Options(model=model)
+    return check(Execution(trace, options), options)
+
+
 def wrong(ops: list[Op], family: Family, found: CheckResult) -> str:
     """What is wrong with a result; empty where nothing is."""
     if (found.verdict is Verdict.HOLDS) != linearizable(ops, **family.oracle) or found.reasons:
@@ -79,17 +105,16 @@ def main() -> None:
     rng = random.Random(arguments.seed)
     verdicts: Counter[str] = Counter()
     while verdicts.total() < arguments.histories:
-        family = rng.choice(FAMILIES)
-        ops = draw(family, rng)
-        trace = trace_of(ops)
-        if "value" not in trace or not any(op.start is not None for op in ops):
+        family = rng.choice(FAMILIES) if rng.random() < 0.4 else None
+        model = family.model if family else rng.choice(list(OBJECTS))
+        ops = draw(family, rng) if family else object_history(model, rng)
+        found = judged(ops, model)
+        if found is None or not any(op.start is not None for op in ops):
             continue
-        options = Options(model=family.model)
-        found = check(Execution(trace, options), options)
-        verdicts[f"{family.model} {found.verdict}"] += 1
-        problem = wrong(ops, family, found)
+        verdicts[f"{model} {found.verdict}"] += 1
+        problem = wrong(ops, family, found) if family else wrong_object(ops, model, found)
         if problem:
-            raise SystemExit(f"{family.model}: {problem}\n" + "\n".join(map(str, ops)))
+            raise SystemExit(f"{model}: {problem}\n" + "\n".join(map(str, ops)))
     lines = [f"{count:8,}  {name}" for name, count in sorted(verdicts.items())]
     sys.stdout.write("\n".join(lines) + "\n")
 

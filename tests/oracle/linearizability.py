@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from tests.oracle.objects import After
+
 REFUSED = object()
 
 
@@ -51,6 +53,9 @@ def precedes(first: Op, second: Op) -> bool:
     return first.end < second.start
 
 
+Precede = Callable[[Op, Op], bool]
+
+
 def linearizable(ops: Iterable[Op], *, kv: bool = False, nil_any: bool = False, fail_asserts: bool = False) -> bool:
     """Whether the operations on one object, whose initial value is None, are linearizable. Factorial."""
     steps: list[tuple[Op, bool, Callable[[Any], Any]]] = []
@@ -83,6 +88,37 @@ def linearizable(ops: Iterable[Op], *, kv: bool = False, nil_any: bool = False, 
         return False
 
     return extend(None, frozenset(range(len(steps))))
+
+
+def linearizable_object(ops: Iterable[Op], start: Any, after: After, precede: Precede = precedes) -> bool:
+    """As `linearizable`, for any object (`tests.oracle.objects`). An operation with ``info`` may have any answer."""
+    steps = [op for op in ops if op.outcome != "fail"]
+
+    def extend(state: Any, left: frozenset[int]) -> bool:
+        if not any(steps[i].outcome == "ok" for i in left):
+            return True
+        for i in left:
+            if any(precede(steps[j], steps[i]) for j in left):
+                continue
+            op = steps[i]
+            answers = None if op.outcome == "info" else [op.answer]
+            if any(extend(s, left - {i}) for s in after(state, op.f, op.argument, answers)):
+                return True
+        return False
+
+    return extend(start, frozenset(range(len(steps))))
+
+
+def explains_object(order: Iterable[Op], start: Any, after: After) -> bool:
+    """As `explains`, for any object."""
+    sequence = list(order)
+    states = [start]
+    for place, op in enumerate(sequence):
+        if any(precedes(later, op) for later in sequence[place + 1 :]):
+            return False
+        answers = None if op.outcome == "info" else [op.answer]
+        states = [s for state in states for s in after(state, op.f, op.argument, answers)]
+    return bool(states)
 
 
 def explains(order: Iterable[Op], *, kv: bool = False) -> bool:

@@ -111,7 +111,7 @@ def step(actions: Array, op: int, state: int, nth: int, transitions: Array) -> i
     effect = actions[op, EFFECT]
     if effect >= 0:
         return 2 * int(effect)
-    if effect == STAYS or effect == KEEPS:
+    if effect in (STAYS, KEEPS):
         return 2 * int(state)
     return lookup(transitions, state, actions[op, VALUE], nth)
 

@@ -78,9 +78,9 @@ def linearizable(execution: Execution, options: Options) -> CheckResult:
         invoke, ok, fail and info events with `f` and `value`; `op` where one process has several operations open at
         once; `key` where there are several objects; a real-time order: `index`, `true_time_ns` or `time_ns`. A
         sequential model: one of `tracekit list models`, or one of your own (docs/models.md). It is taken from --model,
-        else from what the run declares, else from the operations that occur, if only one model has them all. Where the recording leaves
-        something open that could change the answer (rows set aside, missing starts or ends, completions that cannot
-        be attributed, clocks that differ), the verdict is unknown, and says why.
+        else from what the run declares, else from the operations that occur, if only one model has them all. Where
+        the recording leaves something open that could change the answer (rows set aside, missing starts or ends,
+        completions that cannot be attributed, clocks that differ), the verdict is unknown, and says why.
 
     Cannot see
         Order between objects: transactions over several keys are `isolation.*`. Moments at which nobody looked: a

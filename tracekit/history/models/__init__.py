@@ -1,8 +1,8 @@
 """Sequential specifications: what an object would answer if operations came one at a time.
 
-Two shapes. Guarded assignments to one value (register, cas-register, kv: `assignments`) are judged in columns. Any other
-object is an initial state and a pure step function (`model`, `objects`, `user`). `actions_of` turns a history of either
-into integers, and one search serves both.
+Two shapes. Guarded assignments to one value (register, cas-register, kv: `assignments`) are judged in columns. Any
+other object is an initial state and a pure step function (`model`, `objects`, `user`). `actions_of` turns a history of
+either into integers, and one search serves both.
 """
 
 from tracekit.history.models.actions import ANY, COMPUTED, UNANSWERED, Actions, Calls, Space

@@ -1,7 +1,7 @@
 """Models of one value: an operation is a guarded assignment.
 
-It may happen where the value fits its guard, and then leaves the value alone, replaces it, or appends to it. That is all
-that a search has to know of them, and `assignments_of` states it once, for whole columns.
+It may happen where the value fits its guard, and then leaves the value alone, replaces it, or appends to it. That is
+all that a search has to know of them, and `assignments_of` states it once, for whole columns.
 """
 
 from __future__ import annotations

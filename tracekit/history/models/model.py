@@ -1,4 +1,4 @@
-"""What a sequential specification is: an initial state and a pure step function, or guarded assignments to one value."""
+"""What a sequential specification is: a pure step function over states, or guarded assignments to one value."""
 
 from __future__ import annotations
 

@@ -166,7 +166,7 @@ OBJECTS = (
     Model(
         "counter",
         "a number, 0 at first: inc, dec, add, read",
-        _names("read", "add", get="read", inc="increment", increment="increment", dec="decrement", decrement="decrement"),
+        _names("read", "add", "increment", "decrement", get="read", inc="increment", dec="decrement"),
         keyed=True,
         make=_fixed(Specification(0, _counter, frozenset({"read"}), frozenset({"add"}))),
         values="inc and dec: null (by 1) or a whole number; add: a whole number; read answers the number",
@@ -182,8 +182,8 @@ OBJECTS = (
                 lambda state: _list(sorted(state, key=str)),
             )
         ),
-        values="the member; contains answers true or false; add and remove may answer whether they changed the set; read "
-        "answers the list of members in any order",
+        values="the member; contains answers true or false; add and remove may answer whether they changed the set; "
+        "read answers the list of members in any order",
     ),
     Model(
         "queue",

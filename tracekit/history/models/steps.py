@@ -41,7 +41,7 @@ class States:
 
     @staticmethod
     def _silent(calls: Int64) -> Int64:
-        """Shape (c,): the number of each call as if it had not been answered. Calls are sorted, unanswered ones first."""
+        """Shape (c,): the number of each call as if unanswered. Calls are sorted, those without answer first."""
         new = np.ones(len(calls), np.bool_)
         new[1:] = (calls[1:, :2] != calls[:-1, :2]).any(axis=1)
         return np.flatnonzero(new)[np.cumsum(new) - 1] if len(calls) else np.empty(0, np.int64)
