@@ -93,7 +93,7 @@ def without_unobserved(cells: Cells) -> Cells:
     either = a.or_equals != ANY
     wanted = np.unique(np.concatenate([(key * size + a.equals)[looking], (key * size + a.or_equals)[either]]))
     unread = open_write & ~delicate[key] & ~np.isin(key * size + a.effect, wanted)
-    return _select(cells, ~unread)
+    return selected(cells, ~unread)
 
 
 def with_unknown_beginning(cells: Cells) -> Cells:
@@ -104,7 +104,7 @@ def with_unknown_beginning(cells: Cells) -> Cells:
     strange = (a.equals != ANY) & ~np.isin(key * size + a.equals, written)
     strange &= (a.or_equals == ANY) | ~np.isin(key * size + a.or_equals, written)
     relaxed = replace(a, equals=np.where(strange, ANY, a.equals), or_equals=np.where(strange, ANY, a.or_equals))
-    return _select(replace(cells, actions=relaxed), ~(strange & (a.effect == ANY)))
+    return selected(replace(cells, actions=relaxed), ~(strange & (a.effect == ANY)))
 
 
 def widened(cells: Cells, skew_ns: int) -> Cells:
@@ -117,16 +117,20 @@ def widened(cells: Cells, skew_ns: int) -> Cells:
 
 def of_keys(cells: Cells, chosen: Bool) -> Cells:
     """The operations of some cells; cells keep their numbers."""
-    return _select(cells, chosen[cells.key])
+    return selected(cells, chosen[cells.key])
 
 
-def _select(cells: Cells, kept: Bool) -> Cells:
+def selected(cells: Cells, kept: Bool | Int64) -> Cells:
+    """Some of the operations, by mask or by entry; cells keep their numbers."""
     a = cells.actions
+    calls = a.calls and replace(
+        a.calls, function=a.calls.function[kept], given=a.calls.given[kept], answered=a.calls.answered[kept]
+    )
     fields = {
         name: getattr(a, name)[kept]
         for name in ("operation", "equals", "or_equals", "differs", "effect", "argument", "start", "end")
     }
-    return replace(cells, actions=replace(a, **fields), key=cells.key[kept])
+    return replace(cells, actions=replace(a, calls=calls, **fields), key=cells.key[kept])
 
 
 def written_once(cells: Cells) -> Bool:

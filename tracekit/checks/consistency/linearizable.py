@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from tracekit.checks.consistency import cells as cells_module
 from tracekit.checks.consistency import search
 from tracekit.checks.consistency.cells import Cells, cells_of, of_keys
+from tracekit.checks.consistency.core import core_of
 from tracekit.checks.consistency.doubts import Doubts, doubts_of, written_oddly
 from tracekit.checks.consistency.router import Judged, judge
 from tracekit.checks.consistency.witness import Witnesses
@@ -24,6 +25,9 @@ from tracekit.trace.schema import Kind
 
 LISTED = 20
 """How many violations are put into words."""
+
+CORES_S = 2.0
+"""Seconds that may go into making the cores of violations small."""
 
 CERTIFIED = 1000
 """Linearizations of histories of up to so many operations are written out."""
@@ -192,6 +196,7 @@ def _violations(execution: Execution, judged: Judged, violated: NDArray[np.bool_
     of_search = Witnesses(execution, judged.search_cells)
     of_containers = Witnesses(execution, judged.container_cells)
     found: list[tuple[int, Any]] = []
+    budget, scale = Budget(min(CORES_S, execution.options.budget_s)), max(1, len(judged.search_cells.key))
     zoned, ends = judged.zoned, judged.zone_cells.actions.end
     for key in np.flatnonzero(violated).tolist():
         if key in zoned.unwritten:
@@ -205,7 +210,8 @@ def _violations(execution: Execution, judged: Judged, violated: NDArray[np.bool_
             found.append((int(ends[clash.again]), lambda c=clash: of_zones.clash(c)))
         if key in judged.searched.stuck:
             stuck = judged.searched.stuck[key]
-            found.append((int(judged.search_cells.actions.end[stuck.entry]), lambda s=stuck: of_search.stuck(s)))
+            ended = int(judged.search_cells.actions.end[stuck.entry])
+            found.append((ended, lambda s=stuck: of_search.stuck(s, core_of(judged.search_cells, s, budget, scale))))
         if key in judged.contained.broken:
             broken = judged.contained.broken[key]
             breaks = int(judged.container_cells.actions.end[broken.breaks])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import Any
@@ -20,6 +21,12 @@ Int64 = NDArray[np.int64]
 
 MEMORY = 2**30
 """Bytes that configurations may take."""
+
+STATE_FACTOR = 8
+"""Bytes that states and transitions take in Python for each in the kernel's table, at a guess."""
+
+TURN = 5_000_000
+"""Steps of the compiled kernel between two looks at the clock: some tenths of a second."""
 
 LOGGED_OPERATIONS = 10_000
 """Histories of up to so many searched operations keep the path of every configuration, for certificates."""
@@ -92,6 +99,11 @@ def decide(cells: Cells, budget: Budget, memory: int = MEMORY, scale: int = 1) -
     return searched
 
 
+def timeline(cells: Cells) -> Int64:
+    """Events (2 * entry, + 1 for completions) of cells of one key in order of time."""
+    return _timeline(cells)[0]
+
+
 def _open_at_once(cells: Cells) -> Int64:
     """By key, the most operations that are open at one moment."""
     widths = np.zeros(len(cells), np.int64)
@@ -118,6 +130,42 @@ def _timeline(cells: Cells) -> tuple[Int64, Int64, Int64]:
     key = cells.key[event >> 1]
     first = np.flatnonzero(np.r_[True, key[1:] != key[:-1]]) if n else np.empty(0, np.int64)
     return event, first, np.r_[first[1:], len(event)] if n else first
+
+
+def from_states(cells: Cells, states: Sequence[int], budget: Budget, memory: int, scale: int) -> bool | None:
+    """Whether the operations of cells of one key have a linearization from one of the states; None: limits reached."""
+    sweep = _Sweep.of_one_key(cells, memory)
+    if sweep is None:
+        return True
+    undecided = False
+    for state in states:
+        sweep.start(state)
+        status, _ = sweep.advance(budget, scale)
+        if status == layout.HOLDS:
+            return True
+        undecided = undecided or status == layout.OVERFLOW
+    return None if undecided else False
+
+
+def states_at(cells: Cells, places: Sequence[int], budget: Budget, memory: int, scale: int) -> dict[int, list[int]]:
+    """Of cells of one key, the states that are possible before events of its timeline, whatever open operations do.
+
+    places: rising; those that the limits do not let it reach are left out.
+    """
+    sweep = _Sweep.of_one_key(cells, memory)
+    found: dict[int, list[int]] = {}
+    if sweep is None:
+        return found
+    sweep.start(ABSENT)
+    for place in places:
+        sweep.keys[0, layout.END_EVENT] = place
+        status, _ = sweep.advance(budget, scale)
+        if status != layout.HOLDS:
+            break
+        found[place] = sweep.states()
+        # The key goes on where it stood.
+        sweep.progress[layout.KEY], sweep.progress[layout.STAGE] = 0, 1
+    return found
 
 
 class _Sweep:
@@ -147,6 +195,7 @@ class _Sweep:
         self.transitions = np.full((1024, 4), -1, np.int64)
         self.entries = 0
         self.known: set[tuple[int, int]] = set()
+        self.spent, self.peak = len(self.events), 1
         self.log = np.zeros((1_000_000 if logged else 0, 3), np.int64)
 
     def _actions(self) -> Int64:
@@ -170,35 +219,63 @@ class _Sweep:
         actions[:, layout.AFTER] = -1
         return actions
 
+    @classmethod
+    def of_one_key(cls, cells: Cells, memory: int) -> _Sweep | None:
+        """For `start` and `advance`; None where the cells have no operation."""
+        if not len(cells.key):
+            return None
+        slots = int(_open_at_once(cells).max())
+        words = max(1, -(-slots // layout.BITS))
+        return cls(cells, np.arange(len(cells.key)), words, slots, memory, False)
+
+    def start(self, state: int) -> None:
+        """Begins the first key anew, from a state."""
+        self.keys[0, layout.INITIAL], self.keys[0, layout.VERDICT] = state, 0
+        self.progress[layout.KEY], self.progress[layout.STAGE] = 0, 0
+
+    def states(self) -> list[int]:
+        """The states of the configurations at hand."""
+        side, count = int(self.progress[layout.SIDE]), int(self.progress[layout.COUNT])
+        return [int(state) for state in np.unique(self.configs[side, :count, layout.VALUE_OF])]
+
     def run(self, budget: Budget, searched: Searched, scale: int) -> int:
         """Goes through all keys; fills in what becomes of each. Returns the most configurations side by side."""
-        peak = 1
-        spent = len(self.events)
         while True:
-            run = kernels("linearizability_search", work=spent * scale)
+            status, reason = self.advance(budget, scale)
+            if status == layout.VIOLATED:
+                at = int(self.progress[layout.KEY]) - 1
+                searched.stuck[int(self.key_of[at])] = self._stuck(at)
+            elif status == layout.OVERFLOW:
+                self._leave(searched, reason)
+                while budget.left < 0 and self.progress[layout.KEY] < len(self.keys):
+                    self._leave(searched, reason)
+            if self.progress[layout.KEY] == len(self.keys):
+                break
+        self._collect(searched, kernels("linearizability_search", work=self.spent * scale))
+        return self.peak
+
+    def advance(self, budget: Budget, scale: int) -> tuple[int, str]:
+        """Goes on until a key is VIOLATED, all are done (HOLDS), or the limits are reached: OVERFLOW, and which limit."""
+        while True:
+            run = kernels("linearizability_search", work=self.spent * scale)
             # Interpreted steps are slow; short turns let a hard search move on to the compiled kernel.
-            steps = 20_000 if spent * scale < COMPILE_FROM else 20_000_000
+            steps = 20_000 if self.spent * scale < COMPILE_FROM else TURN
             self.progress[layout.STEPS] = steps
             status = run.advance(
                 self.progress, self.events, self.keys, self.actions, self.work, self.configs, self.transitions, self.log
             )
-            spent += steps - max(int(self.progress[layout.STEPS]), 0)
-            peak = max(peak, int(self.progress[layout.PEAK]))
-            if status == layout.HOLDS:
-                break
-            if status == layout.VIOLATED:
-                at = int(self.progress[layout.KEY]) - 1
-                searched.stuck[int(self.key_of[at])] = self._stuck(at)
-            elif status == layout.MISSING:
+            self.spent += steps - max(int(self.progress[layout.STEPS]), 0)
+            self.peak = max(self.peak, int(self.progress[layout.PEAK]))
+            if status in (layout.HOLDS, layout.VIOLATED):
+                return status, ""
+            if status == layout.MISSING:
                 self._transition(run)
-            elif status == layout.FULL and not self._grow(run):
-                self._leave(searched, f"configurations took {self.configs.nbytes >> 20} MiB")
+            grown = status != layout.FULL or self._grow(run)
+            if not grown or self.transitions.nbytes * STATE_FACTOR > self.memory:
+                what = "states" if grown else "configurations"
+                return layout.OVERFLOW, f"{what} took {self.memory >> 20} MiB"
             if budget.left < 0:
-                while self.progress[layout.KEY] < len(self.keys):
-                    self._leave(searched, f"{budget.seconds:g} s budget spent")
-                break
-        self._collect(searched, run)
-        return peak
+                return layout.OVERFLOW, f"{budget.seconds:g} s budget spent"
 
     def _grow(self, run: ModuleType) -> bool:
         if 2 * self.configs.nbytes > self.memory:
@@ -242,14 +319,12 @@ class _Sweep:
         self.progress[layout.STAGE] = 0
 
     def _stuck(self, at: int) -> Stuck:
-        side, count = int(self.progress[layout.SIDE]), int(self.progress[layout.COUNT])
-        values = np.unique(self.configs[side, :count, layout.VALUE_OF])
         pending = self.work[: int(self.progress[layout.PENDING])]
         place = int(self.keys[at, layout.FAILED_AT])
         before = int((self.events[self.keys[at, layout.FIRST_EVENT] : place] & 1).sum())
         return Stuck(
             int(self.rows[self.events[place] >> 1]),
-            tuple(int(v) for v in values),
+            tuple(self.states()),
             tuple(int(self.rows[op]) for op in pending[1:]),
             before,
         )

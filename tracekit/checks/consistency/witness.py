@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tracekit.checks.consistency.cells import Cells
+from tracekit.checks.consistency.core import Core
 from tracekit.checks.consistency.decided import Broken
 from tracekit.checks.consistency.search import Stuck
 from tracekit.checks.consistency.zones import Clash
@@ -14,6 +15,9 @@ from tracekit.execution import Execution
 from tracekit.history.models import ABSENT, ANY, COMPUTED, UNANSWERED
 from tracekit.history.operations import NEVER
 from tracekit.results import Edge, Violation
+
+SHOWN = 12
+"""A core of more operations is shown by its last ones; its facts name all."""
 
 ANSWERING = frozenset({"dequeue", "pop", "poll", "peek", "read"})
 """Calls of which an answer of nil says something."""
@@ -88,11 +92,11 @@ class Witnesses:
         facts = self._facts(found.breaks) | dict(found.facts)
         return self._violation(found.anomaly, found.text, set(found.core), set(found.core), list(found.ties), facts)
 
-    def stuck(self, found: Stuck) -> Violation:
+    def stuck(self, found: Stuck, core: Core | None) -> Violation:
         """An operation that had no place between its invocation and its completion."""
         a, values = self.cells.actions, self.cells.actions.values
         if a.calls is not None:
-            return self._refused(found)
+            return self._refused(found, core)
         possible = [values.text(v) for v in found.values]
         shown = ", ".join(possible[:4]) + (f" or {len(possible) - 4} others" if len(possible) > 4 else "")
         text = (
@@ -103,6 +107,7 @@ class Witnesses:
         wanted = int(a.equals[found.entry])
         sources = self._last_writes([wanted] if wanted != ANY else [], found.entry, 2)
         holders = self._last_writes(list(found.values[:4]), found.entry, 1)
+        text += self._beginning(core)
         if wanted > 0 and not ((a.effect == wanted) & (self.cells.key == self.cells.key[found.entry])).any():
             text += f" No operation wrote {values.text(wanted)} there."
         facts = self._facts(found.entry) | {
@@ -110,25 +115,64 @@ class Witnesses:
             "operations_before": found.before,
             "open_then": [self._event(e) for e in found.open[:20]],
             "open_then_total": len(found.open),
+            "doomed_at": self.execution.trace.event(self._row(found.entry, True)),
         }
-        entries = {found.entry, *sources, *holders}
-        return self._violation("no-linearization", text, entries, {found.entry}, [], facts)
+        shown_events = self._shown(found, core, {*sources, *holders})
+        return self._violation("no-linearization", text, *shown_events, facts | self._of_core(core))
 
-    def _refused(self, found: Stuck) -> Violation:
+    def _refused(self, found: Stuck, core: Core | None) -> Violation:
         a, values = self.cells.actions, self.cells.actions.values
         reasons = list(dict.fromkeys(values.refusal(v, int(a.argument[found.entry])) for v in found.values[:50]))
         shown = " or ".join(reasons[:3]) + (f" or {len(reasons) - 3} other reasons" if len(reasons) > 3 else "")
         text = (
             f"{self.name(found.entry)} {self._where(found.entry)} cannot have happened before it completed: "
             f"in every order of the operations before it that their answers allow, {shown}."
-        )
+        ) + self._beginning(core)
         facts = self._facts(found.entry) | {
             "possible_states": [values.text(v) for v in found.values[:20]],
             "operations_before": found.before,
             "open_then": [self._event(e) for e in found.open[:20]],
             "open_then_total": len(found.open),
+            "doomed_at": self.execution.trace.event(self._row(found.entry, True)),
         }
-        return self._violation("no-linearization", text, {found.entry}, {found.entry}, [], facts)
+        return self._violation("no-linearization", text, *self._shown(found, core), facts | self._of_core(core))
+
+    def _shown(
+        self, found: Stuck, core: Core | None, others: set[int] | None = None
+    ) -> tuple[set[int], set[int], list[tuple[int, int, str]]]:
+        """The events to show, those of them that are shown where they ended, and the order between them."""
+        if core is None:
+            return {found.entry, *(others or ())}, {found.entry}, []
+        a = self.cells.actions
+        shown = core.entries[-SHOWN:]
+        ties = []
+        for later in shown:
+            before = [e for e in shown if a.end[e] < a.start[later]]
+            latest = max((a.start[e] for e in before), default=0)
+            ties += [(e, later, "ended before it began") for e in before if a.end[e] >= latest]
+        return set(shown), set(shown), ties
+
+    def _of_core(self, core: Core | None) -> dict[str, object]:
+        if core is None:
+            return {"minimal": False}
+        return {
+            "core": [self._event(e) for e in core.entries],
+            "minimal": core.minimal,
+            "states_before": [self.cells.actions.values.text(s) for s in core.states[:20]],
+            "states_before_total": len(core.states),
+            "completed_before": core.completed,
+            "relaxed": len(core.relaxed),
+        }
+
+    def _beginning(self, core: Core | None) -> str:
+        """What was possible before the core, and why nothing else was."""
+        if core is None:
+            return ""
+        values = [self.cells.actions.values.text(s) for s in core.states]
+        shown = ", ".join(values[:4]) + (f" or {len(values) - 4} others" if len(values) > 4 else "")
+        what = "state" if self.cells.actions.calls else "value"
+        why = f"after the {core.completed} operations that had completed" if core.completed else "as at the beginning"
+        return f" Before the operations shown the {what} was {shown}, {why}."
 
     def _violation(
         self,

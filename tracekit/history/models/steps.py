@@ -30,6 +30,7 @@ class States:
         self.name, self.specification, self.values = name, specification, values
         self.states: list[Hashable] = [specification.initial]
         self.codes: dict[Hashable, int] = {specification.initial: 0}
+        self._known: dict[tuple[int, int], tuple[int, ...]] = {}
         self.silent = self._silent(calls)
         self._calls = [
             (functions[f], values.value(given), UNKNOWN if answer == UNANSWERED else values.value(answer))
@@ -60,12 +61,17 @@ class States:
         ------
         TracekitError: TK306 where the step function raises, or returns what is no state.
         """
+        known = self._known.get((state, argument))
+        if known is not None:
+            return known
         result = self._step(state, argument)
         if isinstance(result, Refused):
+            self._known[state, argument] = ()
             return ()
         found = tuple(self._code(s, state, argument) for s in (result if isinstance(result, list) else [result]))
         if self._calls[argument][0] in self.specification.observers and set(found) - {state}:
             raise self._broken("a call that it names as an observer changes the state", state, self.call_text(argument))
+        self._known[state, argument] = found
         return found
 
     def refusal(self, state: int, argument: int) -> str:
