@@ -199,7 +199,7 @@ def _keys(column: Column | None, n: int) -> tuple[Int64, list[str | int | None]]
     distinct, code = np.unique(values[column.present], return_inverse=True)
     key = np.full(n, len(distinct), np.int64)
     key[column.present] = code
-    names = [_key_name(column, int(v)) for v in distinct]
+    names: list[str | int | None] = [_key_name(column, int(v)) for v in distinct]
     return key, names if column.present.all() else [*names, None]
 
 
