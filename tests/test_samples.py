@@ -63,5 +63,5 @@ def test_a_sample_is_small_enough_to_read(entry: dict[str, Any]) -> None:
 
 def test_every_check_is_violated_by_some_sample_or_is_never_required() -> None:
     shown = {entry["shows"].partition(":")[0] for entry in MANIFEST if "shows" in entry}
-    missing = {name for name, check in checks().items() if not check.measured} - shown
+    missing = {name for name, check in checks().items() if not check.measured and check.asked is None} - shown
     assert not missing

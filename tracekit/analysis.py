@@ -139,11 +139,11 @@ def _summary(trace: Trace) -> TraceSummary:
         set_aside=trace.set_aside.count,
         set_aside_counts=trace.set_aside.counts,
         set_aside_first=first,
-        title=_title(trace),
+        title=title(trace),
     )
 
 
-def _title(trace: Trace) -> str:
+def title(trace: Trace) -> str:
     """``raft: 5 nodes, 4 clients, seed 7, async network``: what is known of it."""
     run = trace.run
     invoking = {trace.processes[code] for code in set(trace.process[trace.is_kind(Kind.INVOKE)].tolist())}

@@ -10,34 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracekit.cli.text import progress, status, style
+from tracekit.cli.text import Seconds, progress, status, style
 from tracekit.errors import TracekitError
 
 if TYPE_CHECKING:
     from tracekit.execution import Execution, Options
     from tracekit.results import Result
-
-
-UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-class Seconds(click.ParamType[float]):
-    """A duration: ``60s``, ``10m``, ``5ms``."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, float):
-            return value
-        number = value.rstrip("numsh")
-        unit = value[len(number) :] or "s"
-        try:
-            seconds = float(number) * UNITS[unit]
-        except (ValueError, KeyError):
-            seconds = -1.0
-        if not 0 <= seconds < 1e9:
-            self.fail(f"{value!r} is no duration; write 60s, 10m or 5ms", param, ctx)
-        return seconds
 
 
 @click.command(
@@ -47,6 +25,7 @@ Examples:
   tracekit analyze run.parquet --report report.html
   tracekit analyze history.log --model cas-register
   tracekit analyze run.parquet --check 'raft.*' --format json
+  tracekit analyze run.parquet --never 'count(raft.role == "leader" and up) >= 2'
 
 \b
 Exit codes: 0 all required checks hold, 1 one is violated, 2 unreadable,
@@ -56,6 +35,8 @@ Exit codes: 0 all required checks hold, 1 one is violated, 2 unreadable,
 @click.option(
     "--check", "patterns", multiple=True, metavar="GLOB", help="Require these checks; the others are only shown."
 )
+@click.option("--never", multiple=True, metavar="EXPR", help="Require that no possible global state fulfils this.")
+@click.option("--inevitable", multiple=True, metavar="EXPR", help="Require that every way through the run does.")
 @click.option("--from", "format_name", metavar="FORMAT|MAPPING.toml", help="The files' format; else recognised.")
 @click.option(
     "--model", metavar="NAME", help="Sequential specification of the recorded operations: kv, cas-register:nil=any."
@@ -70,6 +51,8 @@ Exit codes: 0 all required checks hold, 1 one is violated, 2 unreadable,
 def command(
     traces: tuple[str, ...],
     patterns: tuple[str, ...],
+    never: tuple[str, ...],
+    inevitable: tuple[str, ...],
     format_name: str | None,
     model: str | None,
     skew: float,
@@ -86,7 +69,7 @@ def command(
     from tracekit.execution import Options
     from tracekit.report.terminal import clean
 
-    options = Options(model=model, skew_ns=round(skew * 1e9), budget_s=budget)
+    options = Options(model=model, skew_ns=round(skew * 1e9), budget_s=budget, never=never, inevitable=inevitable)
     judged: list[tuple[Result, Execution]] = []
     errors: list[dict[str, str]] = []
     for path in traces:

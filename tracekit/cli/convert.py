@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracekit.cli.text import progress
+from tracekit.cli.text import read_one
 from tracekit.errors import TracekitError, nearest
 
 if TYPE_CHECKING:
     from tracekit.registry import Export
-    from tracekit.trace.trace import Trace
 
 
 @click.command(
@@ -50,29 +49,13 @@ def command(sources: tuple[str, ...], output: str, format_name: str | None, targ
     export = _export(output, target)
     if any(Path(source).resolve() == Path(output).resolve() for source in sources):
         raise TracekitError("TK305", "the output is one of the inputs", at=output, help="write to another file")
-    trace = join([_read(source, format_name) for source in sources])
+    trace = join([read_one(source, format_name) for source in sources])
     left_out = export.write(trace, Path(output))
     aside = f", {trace.set_aside.count:,} set aside" if trace.set_aside.count else ""
     click.echo(f"{output}   {len(trace):,} events of {len(trace.processes)} processes{aside}")
     for what in left_out:
         click.echo(f"left out: {what}")
     click.echo(f"next: tracekit analyze {output}")
-
-
-def _read(source: str, format_name: str | None) -> Trace:
-    from tracekit.reading import read_traces
-
-    with progress(f"reading {source}") as advance:
-        traces = read_traces(source, format_name, advance)
-    if len(traces) != 1:
-        raise TracekitError(
-            "TK206",
-            "the file holds several executions; what is written holds one",
-            at=source,
-            found=f"{len(traces)} executions",
-            help="tracekit analyze judges each of them",
-        )
-    return traces[0]
 
 
 def _export(output: str, target: str | None) -> Export:

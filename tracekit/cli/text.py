@@ -6,8 +6,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from tracekit.errors import TracekitError
+
+if TYPE_CHECKING:
+    from tracekit.trace.trace import Trace
 
 COLOURS = {"violated": "red", "unknown": "yellow", "holds": "green"}
 PATIENCE = 1.0
@@ -21,6 +27,28 @@ def style(text: str, role: str) -> str:
     if role == "dim":
         return click.style(text, dim=True)
     return click.style(text, bold=True) if role == "name" else text
+
+
+UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+class Seconds(click.ParamType[float]):
+    """A duration: ``60s``, ``10m``, ``5ms``."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        number = value.rstrip("numsh")
+        unit = value[len(number) :] or "s"
+        try:
+            seconds = float(number) * UNITS[unit]
+        except (ValueError, KeyError):
+            seconds = -1.0
+        if not 0 <= seconds < 1e9:
+            self.fail(f"{value!r} is no duration; write 60s, 10m or 5ms", param, ctx)
+        return seconds
 
 
 @contextmanager
@@ -62,3 +90,20 @@ def status(what: str) -> Iterator[Callable[[str], None]]:
 
     with Console(stderr=True).status(what) as shown:
         yield lambda text: shown.update(text)
+
+
+def read_one(source: str, format_name: str | None) -> Trace:
+    """The one execution of a file, with progress. Raises TracekitError TK206 where it holds several."""
+    from tracekit.reading import read_traces
+
+    with progress(f"reading {source}") as advance:
+        traces = read_traces(source, format_name, advance)
+    if len(traces) != 1:
+        raise TracekitError(
+            "TK206",
+            "the file holds several executions; this command takes one",
+            at=source,
+            found=f"{len(traces)} executions",
+            help="tracekit analyze judges each of them",
+        )
+    return traces[0]
