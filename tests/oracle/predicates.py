@@ -26,9 +26,9 @@ def possibly(cuts: set[Counts], holds: Callable[[Counts], bool]) -> set[Counts]:
 
 def definitely(cuts: set[Counts], holds: Callable[[Counts], bool]) -> bool:
     """Whether every sequence of consistent cuts, one event a step, from the first to the last meets one that does."""
-    last = max(cuts, key=sum)
-    avoided = {cut for cut in cuts if sum(cut) == 0 and not holds(cut)}
-    for size in range(1, sum(last) + 1):
+    first, last = min(cuts, key=sum), max(cuts, key=sum)
+    avoided = {first} - {cut for cut in (first,) if holds(cut)}
+    for size in range(sum(first) + 1, sum(last) + 1):
         avoided = {
             cut
             for cut in cuts
@@ -37,3 +37,36 @@ def definitely(cuts: set[Counts], holds: Callable[[Counts], bool]) -> bool:
             and any((*cut[:p], cut[p] - 1, *cut[p + 1 :]) in avoided for p in range(len(cut)))
         }
     return not avoided
+
+
+def is_up(rows: Sequence[Mapping[str, Any]], process: str, count: int) -> bool:
+    """Whether a process has not crashed since its last restart, after its first `count` events."""
+    up = True
+    for row in sorted((r for r in rows if r["process"] == process), key=lambda r: int(r["seq"]))[:count]:
+        up = row["kind"] == "restart" or (up and row["kind"] != "crash")
+    return up
+
+
+def flights(
+    rows: Sequence[Mapping[str, Any]], edges: Sequence[tuple[int, int]]
+) -> dict[tuple[int, str | None], int | None]:
+    """Per send and receiver the row of the receiver's first receive; None where it never arrived. A send under an id
+    that its process had sent to the same receiver before is no message of its own."""
+    found: dict[tuple[int, str | None], int | None] = {}
+    for i, j in sorted(edges, key=lambda e: int(rows[e[1]]["seq"])):
+        found.setdefault((i, rows[j]["process"]), j)
+    for i, send in enumerate(rows):
+        if send["kind"] != "send" or any(i == source for source, _ in edges):
+            continue
+        keys = ("kind", "process", "message", "peer")
+        same = [row for row in rows if [row.get(k) for k in keys] == [send.get(k) for k in keys]]
+        if send["seq"] == min(row["seq"] for row in same):
+            found[i, send.get("peer")] = None
+    return found
+
+
+def in_flight(
+    rows: Sequence[Mapping[str, Any]], edges: Sequence[tuple[int, int]], inside: set[int]
+) -> list[tuple[int, str | None]]:
+    """The sends inside whose receiver has received nothing of them inside, each with the receiver."""
+    return [(i, to) for (i, to), j in flights(rows, edges).items() if i in inside and j not in inside]

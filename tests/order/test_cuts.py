@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.oracle import cuts as oracle
-from tests.oracle import order
+from tests.oracle import order, predicates
 from tests.strategies import PROCESSES, examples, executions, trace_of, with_seq
 from tracekit.execution import Execution
 from tracekit.kernels import engine
@@ -67,7 +67,8 @@ class TestAgainstAllCuts:
         assert {i for i in range(len(rows)) if i in cut} == inside
         pairs = lambda e: sorted(zip(e.sources.tolist(), e.targets.tolist(), strict=True))  # noqa: E731  used twice, here
         assert pairs(cut.offending) == sorted((i, j) for i, j in edges if i not in inside and j in inside)
-        flying = sorted((i, j) for i, j in edges if i in inside and j not in inside)
+        arrivals = predicates.flights(rows, edges)
+        flying = sorted((i, j) for (i, _), j in arrivals.items() if i in inside and j is not None and j not in inside)
         assert pairs(cut.in_flight) == flying
         assert sum(cut.channels().values()) == len(flying)
         for (a, b), number in cut.channels().items():

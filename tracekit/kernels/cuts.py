@@ -9,6 +9,7 @@ from tracekit.kernels.engine import kernel
 
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
+Int8 = NDArray[np.int8]
 
 
 @kernel
@@ -73,3 +74,44 @@ def rollback(
                 waiting[size] = p
                 size += 1
     return steps
+
+
+@kernel
+def condense(weights: Int64, requires: Int8, required: Int8, starts: Int64, first_out: Int8) -> int:
+    """Joins neighbouring events that some cut of largest weight holds both or neither; returns how many groups remain.
+
+    weights, requires, required: of events, process after process in program order: what each adds, and whether it has
+    an edge from, or to, another event than its neighbours. starts: where each process's events begin. first_out: 0 on
+    entry; 1 where a group begins. Events before a process's first group are in every such cut.
+
+    An event that needs only its predecessor and takes nothing away is held wherever that one is. One that only its
+    successor needs, and that adds nothing, is held only where that one is.
+    """
+    groups = 0
+    begin = np.empty(len(weights), np.int64)
+    total = np.empty(len(weights), np.int64)
+    needs = np.empty(len(weights), np.int8)
+    needed = np.empty(len(weights), np.int8)
+    for p in range(len(starts) - 1):
+        size = 0
+        for i in range(starts[p], starts[p + 1]):
+            begin[size], total[size], needs[size], needed[size] = i, weights[i], requires[i], required[i]
+            size += 1
+            while size > 0:
+                top = size - 1
+                if needs[top] == 0 and total[top] >= 0:
+                    size -= 1
+                    if size > 0:
+                        total[top - 1] += total[top]
+                        needed[top - 1] |= needed[top]
+                elif top > 0 and needed[top - 1] == 0 and total[top - 1] <= 0:
+                    total[top - 1] += total[top]
+                    needs[top - 1] |= needs[top]
+                    needed[top - 1] = needed[top]
+                    size -= 1
+                else:
+                    break
+        for k in range(size):
+            first_out[begin[k]] = 1
+        groups += size
+    return groups

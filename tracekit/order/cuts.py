@@ -108,9 +108,17 @@ class Cut:
 
     @property
     def in_flight(self) -> Edges:
-        """The messages sent inside and received outside, one for each receiver. O(edges). See `undelivered`."""
+        """The messages sent inside and received outside, one for each receiver. O(edges). See `undelivered`.
+
+        What arrives twice at one process is in flight until it arrives first.
+        """
         edges = self.order.edges()
-        return _some(edges, self._holds(edges.sources) & ~self._holds(edges.targets))
+        flying = self._holds(edges.sources) & ~self._holds(edges.targets)
+        if self.order.recovered is None:
+            again = np.zeros(len(self.order.trace), np.bool_)
+            again[self.order.messages.repeated] = True
+            flying &= ~again[edges.targets]
+        return _some(edges, flying)
 
     @property
     def undelivered(self) -> Int64:

@@ -1,0 +1,232 @@
+"""The smallest and the largest value that a total may have had.
+
+A total (tokens held, messages in flight) changes by a fixed weight at each event, so its value in a cut is a sum of
+weights over the events inside. The consistent cuts are the sets of events closed under the past, and the one of largest
+weight is a maximum closure of a graph, found by a minimum cut (Picard, "Maximal Closure of a Graph and Applications to
+Combinatorial Problems", 1976; for global predicates Chase and Garg, "Detection of Global Predicates: Techniques and
+their Limitations", 1998).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracekit.kernels.engine import kernels
+from tracekit.order.conditions import OPERATORS, Levels, Sum, changed
+from tracekit.order.cuts import Cut
+from tracekit.order.scope import Scope, Steps
+
+Int64 = NDArray[np.int64]
+NODES = 400_000
+"""Groups of events up to which the minimum cut is tried."""
+CAPACITY = 2**31 - 3
+"""The most that all weights above zero may be together, once divided by what divides them all."""
+
+
+@dataclass(frozen=True, eq=False)
+class Extreme:
+    """The smallest or the largest value of a total, and a consistent cut that has it; None where not decided."""
+
+    value: int | None
+    cut: Cut | None
+    reason: str = ""
+
+
+def extreme(scope: Scope, levels: Levels, largest: bool) -> Extreme:
+    """The largest, or smallest, total over the consistent cuts of a scope.
+
+    levels: per process, what its first events add. O(n) and a minimum cut in a graph with at most one node for each
+    change from receiving to sending; measured: 2 s for 1M events of which 60% are sends and receives.
+    """
+    signed = levels if largest else {p: -level for p, level in levels.items()}
+    network = _of_events(scope, signed) if scope.clocks is None else _of_steps(scope, signed)
+    if isinstance(network, str):
+        return Extreme(None, None, network)
+    chosen = network.closure()
+    if isinstance(chosen, str):
+        return Extreme(None, None, chosen)
+    cut = network.cut(chosen)
+    return Extreme(value(levels, cut), cut)
+
+
+def value(levels: Levels, cut: Cut) -> int:
+    """A total in a cut."""
+    return sum(int(level[cut.counts[p]]) for p, level in levels.items())
+
+
+@dataclass(frozen=True, eq=False)
+class _Network:
+    """Weights of events, process after process, and which needs which.
+
+    Attributes
+    ----------
+    starts: where each process's events begin.
+    sources, targets: places of events; a cut that holds the target holds the source.
+    steps: what the events are, where they are not all of the scope.
+    """
+
+    scope: Scope
+    weights: Int64
+    starts: Int64
+    sources: Int64
+    targets: Int64
+    steps: Steps | None = None
+
+    def cut(self, chosen: NDArray[np.bool_]) -> Cut:
+        """The cut that holds the chosen events."""
+        counts = np.array([int(np.count_nonzero(chosen[begin:end])) for begin, end in pairwise(self.starts)], np.int64)
+        if self.steps is not None:
+            return self.steps.cut(counts)
+        cut = Cut(self.scope.order, self.scope.low.counts + counts)
+        assert cut.consistent, "a closure is a consistent cut"
+        return cut
+
+    def closure(self) -> NDArray[np.bool_] | str:
+        """Shape of `weights`: which events a cut of largest weight holds."""
+        requires, required = (np.zeros(len(self.weights), np.int8) for _ in range(2))
+        requires[self.targets] = 1
+        required[self.sources] = 1
+        first = np.zeros(len(self.weights), np.int8)
+        nodes = kernels("cuts", work=len(self.weights)).condense(self.weights, requires, required, self.starts, first)
+        if nodes > NODES:
+            return f"{nodes:,} groups of events would have to be weighed, more than {NODES:,}; try a narrower window"
+        seen = np.concatenate([[0], np.cumsum(first, dtype=np.int64)])
+        node = seen[1:] - 1
+        node[seen[1:] == np.repeat(seen[self.starts[:-1]], np.diff(self.starts))] = -1  # held in any case
+        begins = np.flatnonzero(first)
+        process = np.searchsorted(self.starts, begins, side="right")
+        ends = np.minimum(np.append(begins[1:], len(first)), self.starts[process])
+        so_far = np.concatenate([[0], np.cumsum(self.weights)])
+        follows = np.flatnonzero(np.diff(process, prepend=-1) == 0)
+        sources = np.concatenate([node[self.sources], follows - 1])
+        targets = np.concatenate([node[self.targets], follows])
+        held = _closure(so_far[ends] - so_far[begins], sources, targets)
+        return held if isinstance(held, str) else np.append(held, True)[node]
+
+
+def _closure(weights: Int64, sources: Int64, targets: Int64) -> NDArray[np.bool_] | str:
+    """The nodes of a closure of largest weight: with each target its source, -1 for one that is in all of them.
+
+    By the cut of least capacity between a start, from which weight comes, and an end, to which it is lost: what the
+    start still reaches when the flow is largest.
+    """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import breadth_first_order, maximum_flow
+
+    count = len(weights)
+    gain, loss = np.flatnonzero(weights > 0), np.flatnonzero(weights < 0)
+    if not len(gain):
+        return np.zeros(count, np.bool_)
+    weights = weights // int(np.gcd.reduce(np.abs(weights)))
+    if sum(weights[gain].tolist()) > CAPACITY:
+        return "the numbers to be added are too large for the minimum cut (together over 2^31)"
+    unbounded = int(weights[gain].sum()) + 1
+    apart = (sources >= 0) & (sources != targets)
+    arcs = np.unique(targets[apart] * count + sources[apart])
+    start, end = count, count + 1
+    tails = np.concatenate([arcs // count, np.full(len(gain), start), loss])
+    heads = np.concatenate([arcs % count, gain, np.full(len(loss), end)])
+    capacity = np.concatenate([np.full(len(arcs), unbounded), weights[gain], np.minimum(-weights[loss], unbounded)])
+    graph = csr_array(
+        (capacity.astype(np.int32), (tails.astype(np.int32), heads.astype(np.int32))), shape=(count + 2, count + 2)
+    )
+    left = graph - maximum_flow(graph, start, end).flow
+    left.data[left.data < 0] = 0
+    left.eliminate_zeros()
+    reached = np.zeros(count + 2, np.bool_)
+    reached[breadth_first_order(left, start, return_predecessors=False)] = True
+    return reached[:count]
+
+
+def _of_events(scope: Scope, levels: Levels) -> _Network:
+    """All events of the scope, with the messages between them."""
+    order, low, high = scope.order, scope.low.counts, scope.high.counts
+    starts = np.concatenate([[0], np.cumsum(high - low)]).astype(np.int64)
+    weights = np.zeros(int(starts[-1]), np.int64)
+    for p, level in levels.items():
+        weights[starts[p] : starts[p + 1]] = np.diff(level[low[p] : high[p] + 1])
+    edges, process, index = order.edges(), order.trace.process, order.program.index
+    at = process[edges.targets]
+    inside = (order.last_receive[edges.targets] < order.ordered[at]) & (index[edges.targets] < high[at])
+    inside &= index[edges.sources] >= low[process[edges.sources]]
+    sources, targets = edges.sources[inside], edges.targets[inside]
+    places = [starts[process[rows]] + index[rows] - low[process[rows]] for rows in (sources, targets)]
+    return _Network(scope, weights, starts, places[0], places[1])
+
+
+def _of_steps(scope: Scope, levels: Levels) -> _Network | str:
+    """The events that change the total, with what each needs of others and its predecessor does not."""
+    steps = scope.steps({p: changed(level) for p, level in levels.items()})
+    if isinstance(steps, str):
+        return steps
+    before = np.zeros_like(steps.needs)
+    before[1:] = steps.needs[:-1]
+    before[steps.starts[:-1][np.diff(steps.starts) > 0]] = 0
+    process = np.repeat(np.arange(len(steps.starts) - 1), np.diff(steps.starts))
+    targets, p = np.nonzero(steps.needs > before)
+    apart = p != process[targets]
+    targets, p = targets[apart], p[apart]
+    sources = steps.starts[p] + steps.needs[targets, p] - 1
+    return _Network(scope, _weights(steps, levels), steps.starts, sources, targets, steps)
+
+
+def _weights(steps: Steps, levels: Levels) -> Int64:
+    """What each of the events adds."""
+    none = np.empty(0, np.int64)
+    added = [np.diff(levels[p][at]) if p in levels else none for p, at in enumerate(steps.states)]
+    return np.concatenate([none, *added])
+
+
+def between(scope: Scope, condition: Sum, low: Cut, high: Cut) -> Cut | str | None:
+    """A cut with exactly the number that a total is compared with, on a way from one cut to another, event by event.
+
+    The way goes from the first cut back to what both hold, and from there to the second. Where no event changes the
+    total by more than one, it meets every number between the two cuts' totals (Chase and Garg 1998, of relational
+    predicates); else None means that this way does not. A text says why it was not tried.
+    """
+    steps = scope.steps({p: changed(level) for p, level in condition.levels.items()})
+    if isinstance(steps, str):
+        return steps
+    first, second = steps.counts_of(low), steps.counts_of(high)
+    both = np.minimum(first, second)
+    weights, place = _weights(steps, condition.levels), steps.needs.sum(axis=1, dtype=np.int64)
+    process = np.repeat(np.arange(len(both)), np.diff(steps.starts))
+    index = np.arange(len(weights)) - steps.starts[process]
+    for end in (first, second):
+        on_way = np.flatnonzero((index >= both[process]) & (index < end[process]))
+        on_way = on_way[np.argsort(place[on_way], kind="stable")]  # who knows more comes later
+        total = value(condition.levels, steps.cut(both)) + np.concatenate([[0], np.cumsum(weights[on_way])])
+        hit = np.flatnonzero(total == condition.number)
+        if len(hit):
+            return steps.cut(both + np.bincount(process[on_way[: hit[0]]], minlength=len(both)))
+    return None
+
+
+def possible(scope: Scope, condition: Sum) -> Extreme:
+    """Whether some cut of the scope has a total that compares so: a cut; a reason why that is not decided; a number
+    without a cut, where no extreme decides it; or nothing of these: no cut has.
+
+    The cut may hold events of which it is not known what precedes them.
+    """
+    ends: list[Extreme] = []
+    for largest in (True, False):
+        if condition.operator in (("<", "<=") if largest else (">", ">=")):
+            continue
+        found = extreme(scope, condition.levels, largest)
+        if found.value is None or (OPERATORS[condition.operator](found.value, condition.number)):
+            return found
+        ends.append(found)
+    if condition.operator != "==":
+        return Extreme(None, None)
+    high, low = ends
+    assert high.value is not None and low.value is not None and high.cut is not None and low.cut is not None, "as found"
+    if not low.value < condition.number < high.value:
+        return Extreme(None, None)
+    hit = between(scope, condition, low.cut, high.cut)
+    if isinstance(hit, str):
+        return Extreme(None, None, hit)
+    return Extreme(condition.number, hit)
