@@ -63,7 +63,7 @@ def clocks(
             u = cursor_out[c]
             blocker = -1
             source = nodes[u, 2]
-            joins = source >= 0 and (reader == ALL or reader == c)
+            joins = source >= 0 and reader in (ALL, c)
             if joins and source >= cursor_out[nodes[source, 0]]:
                 blocker = source
             e = heads[u]
@@ -164,7 +164,7 @@ def overwritten(
     found = 0
     for u in range(first, last):
         chain = nodes[u, 0]
-        advance(now, u, nodes, heads, edges, clocks, reader == ALL or reader == chain)
+        advance(now, u, nodes, heads, edges, clocks, reader in (ALL, chain))
         culprit_out[u] = -1
         source = nodes[u, 2]
         if source < -1:
@@ -215,7 +215,7 @@ def conflicts(
     most = len(found_out)
     for u in range(first, last):
         chain = nodes[u, 0]
-        advance(now, u, nodes, heads, edges, clocks, reader == ALL or reader == chain)
+        advance(now, u, nodes, heads, edges, clocks, reader in (ALL, chain))
         source = nodes[u, 2]
         if source < -1:
             continue

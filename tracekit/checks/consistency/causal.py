@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tracekit.checks.consistency.causal_order import ALL, CausalOrder, causal_order_of
 from tracekit.checks.consistency.causal_saturation import Saturated, saturate, with_conflicts
 from tracekit.checks.consistency.causal_witness import Story
-from tracekit.checks.consistency.session_history import LISTED, SessionHistory, applies, history_of
+from tracekit.checks.consistency.session_history import LISTED, applies, history_of
 from tracekit.execution import Budget, Execution, Options
 from tracekit.registry import check
 from tracekit.results import CheckResult, Violation
+
+Int32 = NDArray[np.int32]
 
 
 @check("consistency.causal", applies=applies, columns=("f", "value"), measured=True)
@@ -99,7 +103,7 @@ def convergence(execution: Execution, options: Options) -> CheckResult:
         found = with_conflicts(order)
         if not found.cyclic:
             return _Found(facts={"conflicts": len(found.edges) - len(order.edges)})
-        return _Found([(0, lambda: _cyclic(order, found, "CyclicCF", "Conflicting writes cannot be ordered: "))])
+        return _Found([lambda: _cyclic(order, found, "CyclicCF", "Conflicting writes cannot be ordered: ")])
 
     return _judge(execution, options, "causal order and conflicts (bad patterns of CCv)", conflicts)
 
@@ -142,7 +146,7 @@ def memory(execution: Execution, options: Options) -> CheckResult:
     budget = Budget(options.budget_s)
 
     def histories(order: CausalOrder) -> _Found:
-        found: list[tuple[int, Callable[[], Violation]]] = []
+        found: list[Callable[[], Violation]] = []
         rounds, left = 0, []
         for chain in order.chains.readers:
             saturated = saturate(order.chains, chain, order.reader, order.extra, budget, _past(order, chain))
@@ -150,7 +154,7 @@ def memory(execution: Execution, options: Options) -> CheckResult:
             if not saturated.finished:
                 left.append(chain)
             elif saturated.cyclic or saturated.missed:
-                found.append((len(found), lambda c=chain, s=saturated: _own_order(order, c, s)))
+                found.append(partial(_own_order, order, chain, saturated))
         return _Found(found, {"rounds": rounds}, _unfinished(order, left))
 
     return _judge(execution, options, "saturation at each session's last operation (bad patterns of CM)", histories)
@@ -161,7 +165,7 @@ class _Found:
 
     def __init__(
         self,
-        violations: list[tuple[int, Callable[[], Violation]]] | None = None,
+        violations: list[Callable[[], Violation]] | None = None,
         facts: dict[str, int] | None = None,
         reasons: tuple[str, ...] = (),
     ) -> None:
@@ -192,7 +196,7 @@ def _judge(execution: Execution, options: Options, method: str, beyond: Callable
         if not len(wrong):
             found = beyond(order)
             total += len(found.violations)
-            violations += [tell() for _, tell in found.violations[: LISTED - len(violations)]]
+            violations += [tell() for tell in found.violations[: LISTED - len(violations)]]
             facts = found.facts
             reasons += found.reasons
     tried = (f"--budget {max(10 * options.budget_s, 600):g}s",) if any("budget" in r for r in reasons) else ()
@@ -202,7 +206,7 @@ def _judge(execution: Execution, options: Options, method: str, beyond: Callable
     )  # fmt: skip
 
 
-def overwritten_reads(execution: Execution) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
+def overwritten_reads(execution: Execution) -> NDArray[np.int64]:
     """int64, shape (m, 2): reads that causal order contradicts and the write that shows it, in file order.
 
     The write overwrote what was read; or it is the one read, and comes after the read (where messages alone order).
@@ -230,7 +234,7 @@ def _stale(order: CausalOrder, read: int, write: int) -> Violation:
     where = history.sessions.key_name(int(history.sessions.key[entry[read]]))
     name = history.name(int(entry[write]))
     if source == write:
-        text = f"{who} read {value} {f'at {where}'}, which was written only after the read: {name} comes after it."
+        text = f"{who} read {value} at {where}, which was written only after the read: {name} comes after it."
         return story.pair("CyclicCO", text, [(read, write)], [(write, read, "read-from")])
     if source < 0:
         text = f"{who} read {value} at {where}, the initial value, although {name} comes causally before that read."
@@ -261,7 +265,7 @@ def _own_order(order: CausalOrder, chain: int, found: Saturated) -> Violation:
     return Story(order.chains, found.edges).pair("WriteHBInitRead", text, [(write, read)])
 
 
-def _past(order: CausalOrder, chain: int) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def _past(order: CausalOrder, chain: int) -> tuple[Int32, Int32]:
     """The clocks of causal order, and where the past of a chain's last operation ends in each chain."""
     if order.reader != ALL:
         return order.clocks, order.chains.starts[1:]
@@ -272,7 +276,5 @@ def _past(order: CausalOrder, chain: int) -> tuple[np.ndarray, np.ndarray]:  # t
 def _unfinished(order: CausalOrder, left: list[int]) -> tuple[str, ...]:
     if not left:
         return ()
-    names = [
-        SessionHistory.client(order.chains.history, int(order.chains.entry[order.chains.span(c)[0]])) for c in left
-    ]
+    names = [order.chains.history.client(int(order.chains.entry[order.chains.span(c)[0]])) for c in left]
     return (f"the budget ended before the order of {len(left)} sessions was complete ({', '.join(names[:5])})",)

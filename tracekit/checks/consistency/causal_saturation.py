@@ -1,4 +1,4 @@
-"""What reads force: conflicts between writes of one key, added to an order until nothing new follows or it is cyclic."""
+"""What reads force: conflicts between writes of one key, added to an order until none is new or a cycle closes."""
 
 from __future__ import annotations
 
