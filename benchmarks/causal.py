@@ -31,12 +31,12 @@ from tracekit.trace.columns import Column
 from tracekit.trace.parquet import write_parquet
 from tracekit.trace.trace import Trace
 
-CHECKS = ("consistency.causal", "consistency.causal-convergence", "consistency.causal-memory")
+CHECKS = ("consistency.causal", "consistency.causal-convergence", "consistency.causal-memory", "consistency.pram")
 KEYS = 1000
 Int64 = NDArray[np.int64]
 
 
-def history(n: int, sessions: int, seed: int, planted: bool) -> tuple[Int64, Int64, Int64, Int64]:
+def history(n: int, sessions: int, seed: int, planted: bool) -> tuple[Int64, NDArray[np.bool_], Int64, Int64]:
     """Session, whether it writes, key, value (-1: nil) of each operation, in the order in which they happened."""
     draw = np.random.default_rng(seed)
     session, write, key = draw.integers(0, sessions, n), draw.random(n) < 0.5, draw.integers(0, KEYS, n)

@@ -16,7 +16,7 @@ from tracekit.execution import Execution
 from tracekit.history.models import Choice, choose
 from tracekit.history.operations import Operations, Outcome
 from tracekit.history.sessions import AMBIGUOUS, MEMORIES, READS, UNWRITTEN, WRITES, Sessions, sessions_of
-from tracekit.results import CheckResult, Violation
+from tracekit.results import CheckResult, Edge, Violation
 from tracekit.trace.columns import Column
 from tracekit.trace.schema import Kind
 
@@ -183,7 +183,7 @@ class SessionHistory:
         failed = self._failed_write(operation)
         witness: list[tuple[int, str]] = [(self.row(entry), self.verb(entry))]
         text = f"{self.client(entry)} read {self.value(entry)} at {sessions.key_name(int(sessions.key[entry]))}"
-        edges = ()
+        edges: tuple[Edge, ...] = ()
         if failed >= 0:
             writer = self.execution.trace.processes[int(operations.process[failed])]
             row = int(operations.row[failed])
