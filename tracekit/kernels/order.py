@@ -10,11 +10,74 @@ from tracekit.kernels.engine import kernel
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 Int8 = NDArray[np.int8]
+Bool = NDArray[np.bool_]
 
 SEND = 1
 RECEIVE = 2
+BLOCK = 1 << 12
+"""Lamport timestamps that are sorted at a time: their places stay in the processor's cache."""
+
+OUT_OF_ORDER = 0
+IN_ORDER = 1
+COUNTED = 2
 RESENT = 1
 AMBIGUOUS = 2
+
+
+@kernel
+def file_order(process: Int32, count: Int64, place_out: Int64) -> None:
+    """For each row how many earlier rows have its process. count: shape (processes,), zero on entry."""
+    for row in range(len(process)):
+        p = process[row]
+        place_out[row] = count[p]
+        count[p] += 1
+
+
+@kernel
+def program_order(process: Int32, seq: Int64, starts_out: Int64, rows_out: Int64) -> int:
+    """Rows process after process, each process's as they stand in the file; tells what that order is worth.
+
+    starts_out: shape (processes + 1,), zero on entry. Returns OUT_OF_ORDER where a process's seq falls; COUNTED where
+    each process's seqs are 0, 1, 2, ...; else IN_ORDER.
+    """
+    for row in range(len(process)):
+        starts_out[process[row] + 1] += 1
+    for p in range(len(starts_out) - 1):
+        starts_out[p + 1] += starts_out[p]
+    cursor = starts_out[:-1].copy()
+    found = COUNTED
+    for row in range(len(process)):
+        p = process[row]
+        place = cursor[p]
+        rows_out[place] = row
+        cursor[p] = place + 1
+        if seq[row] != place - starts_out[p] and found == COUNTED:
+            found = IN_ORDER
+        if place > starts_out[p] and seq[row] < seq[rows_out[place - 1]]:
+            found = OUT_OF_ORDER
+    return found
+
+
+@kernel
+def last_of(rows: Int64, process: Int32, chosen: Bool, starts_out: Int64, events_out: Int64, last_out: Int32) -> None:
+    """Chosen events process after process in program order, and for each event the last one at or before it there.
+
+    rows: every row, each process's in program order; empty: as they stand in the file. starts_out: where each process's
+    begin, shape (processes + 1,), zero on entry. last_out: place in `events_out`; -1 where there is none.
+    """
+    for row in range(len(process)):
+        if chosen[row]:
+            starts_out[process[row] + 1] += 1
+    for p in range(len(starts_out) - 1):
+        starts_out[p + 1] += starts_out[p]
+    cursor = starts_out[:-1].copy()
+    for i in range(len(process)):
+        row = rows[i] if len(rows) else i
+        p = process[row]
+        if chosen[row]:
+            events_out[cursor[p]] = row
+            cursor[p] += 1
+        last_out[row] = cursor[p] - 1 if cursor[p] > starts_out[p] else -1
 
 
 @kernel
@@ -37,6 +100,15 @@ def matching(kind: Int8, process: Int32, index: Int64, message: Int64, send_out:
                 state_out[identity] = RESENT
             if index[row] < index[first]:
                 send_out[identity] = row
+
+
+@kernel
+def delivered(kind: Int8, identity: Int64, send: Int64, state: Int8, send_of_out: Int64) -> None:
+    """For each receive the send of its message id, where one process sent it; -1 for it without one, and for others."""
+    for row in range(len(kind)):
+        send_of_out[row] = -1
+        if kind[row] == RECEIVE and identity[row] >= 0 and state[identity[row]] != AMBIGUOUS:
+            send_of_out[row] = send[identity[row]]
 
 
 @kernel
@@ -115,3 +187,56 @@ def vector_rows(
                     first_waiter[p] = waiter
                 waiter = following
     return ordered
+
+
+@kernel
+def by_lamport(
+    rows: Int64, starts: Int64, places: Int64, vectors: Int32, receive_starts: Int64, low: Int64, high: Int64,
+    rows_out: Int64,
+) -> None:  # fmt: skip
+    """Events sorted by Lamport timestamp, then by process: processes are merged, a block of timestamps at a time.
+
+    rows, starts: program order. places: of each receive at its process; vectors, receive_starts: of happens-before.
+    low, high: shape (processes,): of each process the events from the low-th to before the high-th are sorted. An event
+    whose timestamp a cycle hides counts as one after its predecessor.
+    """
+    processes = len(low)
+    place, clock, receive = low.copy(), np.zeros(processes, np.int64), np.empty(processes, np.int64)
+    block = -1
+    for p in range(processes):
+        ahead = receive_starts[p] + np.searchsorted(places[receive_starts[p] : receive_starts[p + 1]], low[p], "right")
+        receive[p] = ahead
+        clock[p] = low[p] + 1
+        if ahead > receive_starts[p]:
+            clock[p] = vectors[ahead - 1, processes] + low[p] - places[ahead - 1]
+        if low[p] < high[p] and (block < 0 or clock[p] < block):
+            block = clock[p]
+    at = np.empty(BLOCK + 1, np.int64)
+    done = 0
+    while done < len(rows_out):
+        at[:] = 0
+        for p in range(processes):
+            here, now, ahead = place[p], clock[p], receive[p]
+            while here < high[p] and now < block + BLOCK:
+                at[now - block + 1] += 1
+                here += 1
+                now += 1
+                if ahead < receive_starts[p + 1] and places[ahead] == here:
+                    now = max(now, vectors[ahead, processes])
+                    ahead += 1
+        at[0] = done
+        for i in range(BLOCK):
+            at[i + 1] += at[i]
+        done = at[BLOCK]
+        for p in range(processes):
+            here, now, ahead = place[p], clock[p], receive[p]
+            while here < high[p] and now < block + BLOCK:
+                rows_out[at[now - block]] = rows[starts[p] + here]
+                at[now - block] += 1
+                here += 1
+                now += 1
+                if ahead < receive_starts[p + 1] and places[ahead] == here:
+                    now = max(now, vectors[ahead, processes])
+                    ahead += 1
+            place[p], clock[p], receive[p] = here, now, ahead
+        block += BLOCK

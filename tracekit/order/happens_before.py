@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tracekit.kernels.engine import kernels
 from tracekit.order.matching import Messages, Origin
 from tracekit.order.program import ProgramOrder
-from tracekit.order.recovered import Recovered, last_of, recover
+from tracekit.order.recovered import Recovered, recover
 from tracekit.trace.schema import Kind
 from tracekit.trace.trace import Trace
 
@@ -92,8 +92,7 @@ class HappensBefore:
                 found,
             )  # fmt: skip
         processes = len(trace.processes)
-        receives = program.rows[messages.send_of[program.rows] >= 0]
-        starts, last_receive = last_of(receives, trace, program)
+        starts, receives, last_receive = program.last_of(trace.process, messages.send_of >= 0)
         vectors = np.zeros((len(receives), processes + 1), np.int32)
         ordered = np.zeros(processes, np.int64)
         kernels("order", work=len(receives) * processes).vector_rows(
@@ -203,32 +202,43 @@ class HappensBefore:
         return np.where(hidden | fault, 0, clock)
 
     def past(self, row: int) -> Rows:
-        """Rows of all events that happen before one, in an order that respects happens-before. O(size log size)."""
+        """Rows of all events that happen before one, by Lamport timestamp and process: an order that respects
+        happens-before. O(size); `frontiers` says in O(processes) how many there are of each process."""
         frontier = self.frontiers(row)[0]
         frontier[self.trace.process[row]] -= 1
-        return self._sorted([self.program.of_process(p)[:count] for p, count in enumerate(frontier)])
+        return self._sorted(np.zeros(len(frontier), np.int64), frontier)
 
     def future(self, row: int) -> Rows:
-        """Rows of all events that one happens before, in an order that respects happens-before."""
+        """Rows of all events that one happens before, in an order that respects happens-before. O(size)."""
         own, place = int(self.trace.process[row]), int(self.program.index[row])
-        parts = []
-        for p in range(len(self.trace.processes)):
-            rows = self.program.of_process(p)
+        high = np.diff(self.program.starts)
+        low = high.copy()
+        low[own] = place + 1
+        for p in range(len(high)):
             if p == own:
-                parts.append(rows[place + 1 :])
                 continue
             begin, end = int(self.starts[p]), int(min(self.ordered[p], self.starts[p + 1]))
             first = begin + int(np.searchsorted(self.vectors[begin:end, own], place + 1))
             if first < end:
-                parts.append(rows[self.program.index[self.receives[first]] :])
-        return self._sorted(parts)
+                low[p] = self._places[first]
+        return self._sorted(low, high)
 
-    def _sorted(self, parts: list[Rows]) -> Rows:
-        rows = np.concatenate(parts) if parts else np.empty(0, np.int64)
-        rows = rows[self.trace.kind[rows] != Kind.FAULT]
-        order: Rows = np.lexsort((self.trace.process[rows], self.lamport(rows)))
-        sorted_rows: Rows = rows[order]
-        return sorted_rows
+    @cached_property
+    def _places(self) -> NDArray[np.int64]:
+        """Shape (r,): the place of each receive at its process."""
+        return self.program.index[self.receives]
+
+    def _sorted(self, low: NDArray[np.int64], high: NDArray[np.int64]) -> Rows:
+        """Rows of each process's events from the low-th to before the high-th, faults left out."""
+        rows = np.empty(int((high - low).sum()), np.int64)
+        kernels("order", work=len(rows)).by_lamport(
+            self.program.rows, self.program.starts, self._places, self.vectors, self.starts, low, high, rows
+        )
+        return rows[self.trace.kind[rows] != Kind.FAULT] if self._faults else rows
+
+    @cached_property
+    def _faults(self) -> bool:
+        return bool((self.trace.kind == Kind.FAULT).any())
 
     def path(self, first: int, second: int) -> Rows:
         """Rows of a chain from one event to another with the fewest messages; empty where none leads there.
@@ -295,7 +305,7 @@ class HappensBefore:
     def reason(self, first: int, second: int) -> str:
         """Why one event comes before another: ``message 207``, ``same process``, ``causal (vector clock)``, ``happens
         before``; else ``after``, ``concurrent`` or ``order unknown``."""
-        if first in self._senders(second).tolist():
+        if first in self.senders(second).tolist():
             return self._edge_reason(second)
         if bool(self.precedes(first, second)):
             return "same process" if self.trace.process[first] == self.trace.process[second] else "happens before"
@@ -303,7 +313,7 @@ class HappensBefore:
             return "after"
         return "concurrent" if bool(self.concurrent(first, second)) else "order unknown"
 
-    def _senders(self, row: int) -> Rows:
+    def senders(self, row: int) -> Rows:
         """Rows of the events that an edge leads from to this one."""
         at = int(self.last_receive[row])
         if at < 0 or self.receives[at] != row:

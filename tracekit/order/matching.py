@@ -37,6 +37,7 @@ class Messages:
         other events.
     identity: int64, shape (n,): message ids made dense; -1 where a row has none.
     ambiguous: rows of receives whose id was sent by several processes: no send can be told.
+    resent: rows of receives whose id one process sent several times.
     origin: how receives were joined with sends.
     """
 
@@ -44,6 +45,7 @@ class Messages:
     send_of: NDArray[np.int64]
     identity: NDArray[np.int64]
     ambiguous: NDArray[np.int64]
+    resent: NDArray[np.int64]
     origin: Origin = Origin.DECLARED
 
     @cached_property
@@ -97,9 +99,7 @@ class Messages:
     def uncertain(self) -> NDArray[np.int64]:
         """Rows of receives whose message was sent several times by one process in such a way that it is not known which
         of these sends arrived. `send_of` has the earliest: right as an order, not as a time. O(m log m)."""
-        rows = self.receives[self.send_of[self.receives] >= 0]
-        times = np.bincount(self.identity[self.sends], minlength=1)
-        rows = rows[times[self.identity[rows]] > 1]
+        rows = self.resent
         if not len(rows):
             return rows
         peer = self.trace.get("peer")
@@ -136,14 +136,15 @@ def match(trace: Trace, program: ProgramOrder) -> Messages:
     state = np.zeros(count, np.int8)
     loops = kernels("order", work=n)
     loops.matching(trace.kind, trace.process, program.index, identity, send, state)
-    send_of = np.full(n, -1, np.int64)
-    receives = np.flatnonzero((trace.kind == Kind.RECEIVE) & (identity >= 0))
-    ids = identity[receives]
-    send_of[receives] = send[ids]
-    ambiguous = receives[state[ids] == loops.AMBIGUOUS]
-    send_of[ambiguous] = -1
-    _prefer_addressed(trace, program, identity, receives[state[ids] == loops.RESENT], send_of)
-    return Messages(trace, send_of, identity, ambiguous)
+    send_of = np.empty(n, np.int64)
+    loops.delivered(trace.kind, identity, send, state, send_of)
+    ambiguous = resent = np.empty(0, np.int64)
+    if state.any():
+        receives = np.flatnonzero((trace.kind == Kind.RECEIVE) & (identity >= 0))
+        sent = state[identity[receives]]
+        ambiguous, resent = receives[sent == loops.AMBIGUOUS], receives[sent == loops.RESENT]
+        _prefer_addressed(trace, program, identity, resent, send_of)
+    return Messages(trace, send_of, identity, ambiguous, resent)
 
 
 def _dense(column: Column | None, n: int) -> tuple[NDArray[np.int64], int]:
@@ -154,21 +155,18 @@ def _dense(column: Column | None, n: int) -> tuple[NDArray[np.int64], int]:
         return column.values.astype(np.int64), len(column.texts)
     present = column.present
     values = column.values
-    used = values[present] if column.valid is not None else values
-    if not len(used):
+    if not present.any():
         return np.full(n, -1, np.int64), 0
-    low, high = int(used.min()), int(used.max())
+    kind = np.iinfo(np.int64)
+    low, high = (int(f(where=present, initial=i)) for f, i in ((values.min, kind.max), (values.max, kind.min)))
     if high - low < 4 * n + 1024:
-        dense = values - low
-        count = high - low + 1
-    else:
-        distinct, inverse = np.unique(used, return_inverse=True)
-        dense = np.full(n, -1, np.int64)
-        dense[present] = inverse
-        count = len(distinct)
-    if column.valid is not None:
-        dense = np.where(present, dense, -1)
-    return dense, count
+        dense, count = np.where(present, values, low - 1), high - low + 1
+        dense -= low
+        return dense, count
+    distinct, inverse = np.unique(values[present], return_inverse=True)
+    dense = np.full(n, -1, np.int64)
+    dense[present] = inverse
+    return dense, len(distinct)
 
 
 def _prefer_addressed(
@@ -209,7 +207,7 @@ def _by_place(trace: Trace, program: ProgramOrder) -> Messages:
         receives, received = _numbered(receives, codes[receives] * processes + trace.process[receives], n)
         _, here, there = np.intersect1d(sent, received, assume_unique=True, return_indices=True)
         send_of[receives[there]] = sends[here]
-    return Messages(trace, send_of, np.full(n, -1, np.int64), none, Origin.MATCHED)
+    return Messages(trace, send_of, np.full(n, -1, np.int64), none, none, Origin.MATCHED)
 
 
 def _numbered(

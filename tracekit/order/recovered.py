@@ -105,7 +105,9 @@ def recover(trace: Trace, program: ProgramOrder) -> Recovered:
     loops.join_rows(chain, starts, mine, offsets, values, counts, np.flatnonzero(is_join), vectors)
     joins = chain[is_join]
     vectors[np.arange(count), trace.process[joins]] = program.index[joins] + 1
-    join_starts, last_join = last_of(joins, trace, program)
+    joined = np.zeros(n, np.bool_)
+    joined[joins] = True
+    join_starts, _, last_join = program.last_of(trace.process, joined)
     sources, source_starts = _edges(trace, program, joins, last_join, vectors)
     received = int((in_chain & (trace.kind == Kind.RECEIVE)).sum())
     return Recovered(
@@ -128,20 +130,6 @@ def own_components(trace: Trace) -> Int64:
     has = column.present & (np.diff(column.offsets) > trace.process)
     own[has] = column.items.values[column.offsets[:-1][has] + trace.process[has]]
     return own
-
-
-def last_of(events: Int64, trace: Trace, program: ProgramOrder) -> tuple[Int64, Int32]:
-    """Of events given process after process in program order: where each process's begin, and the last at or before
-    each event of the trace, as a place in `events`, -1 where there is none."""
-    starts = np.zeros(len(trace.processes) + 1, np.int64)
-    np.cumsum(np.bincount(trace.process[events], minlength=len(trace.processes)), out=starts[1:])
-    chosen = np.zeros(len(trace), np.int32)
-    chosen[events] = 1
-    so_far = np.cumsum(chosen[program.rows], dtype=np.int32) - np.int32(1)
-    so_far[so_far < starts[trace.process[program.rows]]] = -1
-    last = np.empty(len(trace), np.int32)
-    last[program.rows] = so_far
-    return starts, last
 
 
 def _most_recorded(trace: Trace, present: NDArray[np.bool_], own: Int64) -> Int64:

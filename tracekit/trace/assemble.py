@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.errors import TracekitError
+from tracekit.kernels.engine import kernels
 from tracekit.trace.columns import AnyColumn, Column, ListColumn
 from tracekit.trace.run import Run
 from tracekit.trace.schema import FIELD, KINDS, REQUIRED, Type
 from tracekit.trace.trace import SetAside, SetAsides, Trace, process_order
 
 Mask = NDArray[np.bool_]
+SLICE = 1 << 16
 
 
 def assemble(
@@ -62,7 +64,8 @@ def assemble(
     order, components = process_order(_in_order_of_appearance(process_column), processes)
     place = {name: code for code, name in enumerate(order)}
     table = np.array([place.get(name, -1) for name in names] + [-1], np.int32)
-    process = table[process_column.values]
+    same = np.array_equal(table[:-1], np.arange(len(names)))
+    process = process_column.values if same else table[process_column.values]
     rest = {k: v for k, v in columns.items() if k not in ("process", "kind", "seq")}
     rest.update(_fields_set_aside(rest, components, log))
     if bad.any():
@@ -86,11 +89,9 @@ def assemble(
 
 
 def file_order(process: NDArray[np.int32], processes: int) -> NDArray[np.int64]:
-    """Shape (n,): how many earlier rows have the same process. O(n log n)."""
-    by_process = np.argsort(process, kind="stable")
-    starts = np.searchsorted(process[by_process], np.arange(processes))
+    """Shape (n,): how many earlier rows have the same process. O(n)."""
     seq = np.empty(len(process), np.int64)
-    seq[by_process] = np.arange(len(process)) - starts[process[by_process]] if len(process) else 0
+    kernels("order", work=len(process)).file_order(process, np.zeros(processes, np.int64), seq)
     return seq
 
 
@@ -167,7 +168,7 @@ def _empty(column: AnyColumn) -> bool:
 
 
 def _is_int(column: AnyColumn) -> bool:
-    return isinstance(column, Column) and column.texts is None and column.values.dtype == np.int64
+    return isinstance(column, Column) and column.texts is None and column.values.dtype in (np.int64, np.int32)
 
 
 def _is_text(column: AnyColumn) -> bool:
@@ -212,15 +213,19 @@ def _texts(column: Column) -> list[str]:
 
 def _blank(column: Column) -> Mask:
     empty = column.code("")
-    blank = ~column.present
+    blank = np.zeros(len(column), np.bool_) if column.valid is None else ~column.valid
     return blank | (column.values == empty) if empty >= 0 else blank
 
 
 def _in_order_of_appearance(column: Column) -> list[str]:
-    codes, first = np.unique(column.values, return_index=True)
-    appeared = codes[np.argsort(first)]
     texts = _texts(column)
-    return [texts[code] for code in appeared if code >= 0 and texts[code]]
+    appeared: dict[str, None] = {}
+    for start in range(0, len(column), SLICE):
+        codes, first = np.unique(column.values[start : start + SLICE], return_index=True)
+        appeared.update((texts[code], None) for code in codes[np.argsort(first)] if code >= 0)
+        if len(appeared) == len(texts):
+            break
+    return [text for text in appeared if text]
 
 
 def _kind_codes(column: Column) -> NDArray[np.int8]:
@@ -233,7 +238,7 @@ def _fields_set_aside(columns: Mapping[str, AnyColumn], components: int, log: _L
     """Columns of clocks and times without the values that no clock can have."""
     changed: dict[str, AnyColumn] = {}
     lamport = columns.get("lamport")
-    if isinstance(lamport, Column) and _is_int(lamport):
+    if isinstance(lamport, Column) and _is_int(lamport) and lamport.values.min(initial=0) < 0:
         bad = lamport.present & (lamport.values < 0)
         if log.fields(bad, "a Lamport timestamp is negative or 2^63 and above", lamport, "lamport").any():
             changed["lamport"] = Column(lamport.values, lamport.present & ~bad)
@@ -244,7 +249,8 @@ def _fields_set_aside(columns: Mapping[str, AnyColumn], components: int, log: _L
             lengths > components, "a vector clock has more entries than there are processes", vclock, "vclock"
         )
         negative = np.zeros(len(vclock), np.bool_)
-        wrong = np.flatnonzero(vclock.items.values < 0)
+        values = vclock.items.values
+        wrong = np.flatnonzero(values < 0) if values.min(initial=0) < 0 else np.empty(0, np.int64)
         if vclock.items.valid is not None:
             wrong = np.union1d(wrong, np.flatnonzero(~vclock.items.valid))
         if len(wrong):

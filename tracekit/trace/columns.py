@@ -24,8 +24,8 @@ class Column:
 
     Attributes
     ----------
-    values: shape (n,). int64, float64 or bool; int32 codes where ``texts`` is set. What stands where ``valid`` is
-        false means nothing (codes are -1 there).
+    values: shape (n,). int64, float64 or bool; int32 codes where ``texts`` is set; int32 also for the members of
+        vector clocks that fit. What stands where ``valid`` is false means nothing (codes are -1 there).
     valid: shape (n,), true where the row has a value; None where every row has.
     texts: the distinct texts that the codes point at, an Arrow string array; None for numbers.
     """
@@ -125,6 +125,7 @@ class ListColumn:
         if isinstance(self.items, Column):
             items = self.items.to_arrow()
             items = items.dictionary_decode() if isinstance(items, pa.DictionaryArray) else items
+            items = items.cast(pa.int64()) if pa.types.is_int32(items.type) else items
         else:
             members = {name: column.to_arrow() for name, column in self.items.items()}
             decoded = [m.dictionary_decode() if isinstance(m, pa.DictionaryArray) else m for m in members.values()]
@@ -144,40 +145,52 @@ class ColumnReader:
     kind: the Arrow type of the column.
     rows: how many rows all batches have together.
     members: for lists, an upper bound of the members of all lists together; None: unknown, gathered in chunks.
+    narrow: whether integer members are held in 32 bits while all fit: vector clocks are most of a trace.
     """
 
-    def __init__(self, kind: pa.DataType, rows: int, members: int | None = None) -> None:
+    def __init__(self, kind: pa.DataType, rows: int, members: int | None = None, narrow: bool = False) -> None:
         self.kind = kind
         self.rows = rows
         self.filled = 0
         self.valid: Bool | None = None
         self.text = is_text(kind)
         self.chunks: list[pa.Array] = []
+        self.dictionaries: list[tuple[int, pa.StringArray]] = []
         self.offsets: Int64 | None = None
         self.values: NDArray[Any] | None = None
         self.member_valid: Bool | None = None
         if is_list(kind):
             self.offsets = np.zeros(rows + 1, np.int64)
             if members is not None and pa.types.is_integer(kind.value_type):
-                self.values = np.empty(members, np.int64)
-        elif not self.text:
-            self.values = np.empty(rows, _number_type(kind))
+                self.values = np.empty(members, np.int32 if narrow else np.int64)
+        else:
+            self.values = np.empty(rows, np.int32 if self.text else _number_type(kind))
 
     def add(self, batch: pa.Array) -> None:
         """Takes the next batch."""
         start, end = self.filled, self.filled + len(batch)
         self.filled = end
+        if self.text:
+            self._add_texts(batch, start, end)
+            return
         if batch.null_count:
             if self.valid is None:
                 self.valid = np.ones(self.rows, np.bool_)
             self.valid[start:end] = _mask(batch)
-        if self.text:
-            self.chunks.append(batch if isinstance(batch, pa.DictionaryArray) else batch.dictionary_encode())
-        elif self.offsets is not None:
+        if self.offsets is not None:
             self._add_lists(batch, start, end)
         else:
             assert self.values is not None
             self.values[start:end] = _numbers(batch)
+
+    def _add_texts(self, batch: pa.Array, start: int, end: int) -> None:
+        """Codes into the batch's own dictionary, which is mostly that of the batch before."""
+        assert self.values is not None
+        encoded = batch if isinstance(batch, pa.DictionaryArray) else batch.dictionary_encode()
+        self.values[start:end] = _filled(encoded.indices, -1)
+        texts = encoded.dictionary.cast(pa.string())
+        if not self.dictionaries or not texts.equals(self.dictionaries[-1][1]):
+            self.dictionaries.append((start, texts))
 
     def _add_lists(self, batch: pa.Array, start: int, end: int) -> None:
         assert self.offsets is not None
@@ -189,7 +202,10 @@ class ColumnReader:
             self.chunks.append(flat)
         else:
             span = slice(self.offsets[start], self.offsets[end])
-            self.values[span] = _numbers(flat)
+            numbers = _numbers(flat)
+            if self.values.dtype == np.int32 and len(numbers) and not _fit_int32(numbers):
+                self.values = self.values.astype(np.int64)
+            self.values[span] = numbers
             if flat.null_count:
                 if self.member_valid is None:
                     self.member_valid = np.ones(len(self.values), np.bool_)
@@ -204,10 +220,8 @@ class ColumnReader:
                 return ListColumn(self.offsets, Column(self.values[:used], valid), self.valid)
             members = pa.chunked_array(self.chunks, type=None if self.chunks else self.kind.value_type)
             return ListColumn(self.offsets, _members(members), self.valid)
-        if not self.text:
-            assert self.values is not None
-            return Column(self.values, self.valid)
-        return _encode(self.chunks, self.rows, self.valid)
+        assert self.values is not None
+        return _encode(self.values, self.dictionaries) if self.text else Column(self.values, self.valid)
 
 
 def _members(members: pa.ChunkedArray) -> Column | dict[str, Column]:
@@ -226,23 +240,26 @@ def _flat(array: pa.ChunkedArray) -> Column:
     return column
 
 
-def _encode(chunks: list[pa.Array], rows: int, valid: Bool | None) -> Column:
-    if not chunks:
-        return Column(np.empty(0, np.int32), None, pa.array([], pa.string()))
-    texts = [c.dictionary.cast(pa.string()) for c in chunks]
-    chunked = pa.chunked_array(
-        [pa.DictionaryArray.from_arrays(c.indices.cast(pa.int32()), t) for c, t in zip(chunks, texts, strict=True)]
-    ).unify_dictionaries()
-    codes = np.empty(rows, np.int32)
-    start = 0
-    for chunk in chunked.chunks:
-        codes[start : start + len(chunk)] = _filled(chunk.indices, -1)
-        start += len(chunk)
-    dictionary = chunked.chunks[0].dictionary
-    return _without_null_text(codes, valid, dictionary)
+def _encode(codes: NDArray[np.int32], dictionaries: list[tuple[int, pa.StringArray]]) -> Column:
+    """Codes that point into one dictionary; from each given row on, they point into that row's."""
+    if not dictionaries:
+        return Column(codes, None, pa.array([], pa.string()))
+    if len(dictionaries) == 1:
+        return _without_null_text(codes, dictionaries[0][1])
+    pieces = pa.chunked_array([pa.DictionaryArray.from_arrays(_places(len(texts)), texts) for _, texts in dictionaries])
+    unified = pieces.unify_dictionaries().chunks
+    ends = [start for start, _ in dictionaries[1:]] + [len(codes)]
+    for (start, _), end, piece in zip(dictionaries, ends, unified, strict=True):
+        codes[start:end] = np.append(_filled(piece.indices, -1), np.int32(-1))[codes[start:end]]
+    return _without_null_text(codes, unified[0].dictionary)
 
 
-def _without_null_text(codes: NDArray[np.int32], valid: Bool | None, texts: pa.Array) -> Column:
+def _places(count: int) -> pa.Int32Array:
+    """0, 1, 2, ...; from a buffer: Arrow's own conversion imports pandas where it is installed."""
+    return pa.Array.from_buffers(pa.int32(), count, [None, pa.py_buffer(np.arange(count, dtype=np.int32))])
+
+
+def _without_null_text(codes: NDArray[np.int32], texts: pa.Array) -> Column:
     """A dictionary may itself hold a null, and equal texts twice; then codes are made anew."""
     if texts.null_count or len(pc.unique(texts)) != len(texts):
         again = pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), texts).cast(pa.string())
@@ -275,6 +292,11 @@ def _numbers(array: pa.Array) -> NDArray[Any]:
     # Through the buffer: Arrow's own conversion imports pandas (0.4 s) where it is installed.
     kind = np.dtype(str(array.type) if not pa.types.is_floating(array.type) else f"f{array.type.bit_width // 8}")
     return np.frombuffer(data, kind, count=array.offset + len(array))[array.offset :]
+
+
+def _fit_int32(numbers: NDArray[Any]) -> bool:
+    kind = np.iinfo(np.int32)
+    return bool(numbers.min() >= kind.min and numbers.max() <= kind.max)
 
 
 def _filled(array: pa.Array, value: int) -> NDArray[Any]:

@@ -179,7 +179,7 @@ def _read_columns(
     try:
         for name in names:
             kind = pa.list_(pa.int64()) if name == "vclock" and clocks_by_name else _read_as(schema.field(name).type)
-            readers[name] = ColumnReader(kind, rows, _members(file, name))
+            readers[name] = ColumnReader(kind, rows, _members(file, name), narrow=name == "vclock")
         for batch in file.iter_batches(batch_size=BATCH, columns=names):
             for name, reader in readers.items():
                 array = batch.column(batch.schema.get_field_index(name))

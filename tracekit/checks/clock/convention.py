@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.checks.clock.timed import CLEAR, ENOUGH, Timed, covered
+from tracekit.kernels.engine import kernels
 from tracekit.trace.schema import Kind
 from tracekit.trace.trace import Trace
 
 Bool = NDArray[np.bool_]
 Int64 = NDArray[np.int64]
 
-INTERNAL, SEND, RECEIVE = 0, 1, 2
+INTERNAL, RECEIVE = 0, 2
 CLASSES = ("internal events", "sends", "receives")
 PLAIN = "every event ticks"
 
@@ -25,8 +26,8 @@ class Convention:
 
     Attributes
     ----------
-    must, may: shape (n,): whether the event advances its process's clock by all, or by some, of the conventions that
-        the recording leaves open; where one is inferred, both are the same.
+    must, may: by `Kind`: whether such an event advances its process's clock by all, or by some, of the conventions
+        that the recording leaves open; where one is inferred, both are the same.
     words: the convention in words, with the evidence where it is not the plain one.
     doubts: what stayed undecided, as reasons.
     """
@@ -42,22 +43,23 @@ class Convention:
         return () if self.words == PLAIN else (f"clocks: {self.words}",)
 
     @classmethod
-    def of(cls, trace: Trace, timed: Timed, kept: Bool, advanced: Bool) -> Convention:
-        """From which events kept and which advanced the clock of their process (neither: the event does not tell).
+    def of(cls, trace: Trace, timed: Timed, clock: Int64, send_of: Int64) -> Convention:
+        """From how many events kept, and how many advanced, the clock of their process. O(n).
+
+        clock: shape (n,), of vectors the own component. send_of: the sends that receives must pass; empty: none.
 
         Sends always tick; internal events and receives may each not (all events; sends and receives; sends only). A
         class keeps the clock by convention where at least `ENOUGH` of its events do, and `CLEAR` times as many as do
         not; it ticks in the opposite case, and where none keeps it. Else both are possible: then only what is
         wrong under both is reported, and the doubt is stated.
         """
-        kind = np.zeros(len(trace), np.int8)
-        kind[trace.kind == Kind.SEND] = SEND
-        kind[trace.kind == Kind.RECEIVE] = RECEIVE
+        counts = np.zeros((len(CLASSES), 2), np.int64)
+        loops = kernels("clocks", work=len(trace))
+        loops.ticks(trace.kind, clock, timed.present, timed.before, timed.missed, timed.restarted, send_of, counts)
         must, may = np.ones(3, np.bool_), np.ones(3, np.bool_)
         still, doubts, odd = [], [], []
         for code in (INTERNAL, RECEIVE):
-            of_class = kind[timed.rows] == code
-            k, a = int((kept[timed.rows] & of_class).sum()), int((advanced[timed.rows] & of_class).sum())
+            k, a = counts[code].tolist()
             if k == 0 or (a >= ENOUGH and a >= CLEAR * k):
                 if k:
                     odd.append(f"{a:,} of {k + a:,} {CLASSES[code]} do")
@@ -77,7 +79,8 @@ class Convention:
         if doubts:
             unsure = [CLASSES[c] for c in (INTERNAL, RECEIVE) if may[c] and not must[c]]
             words = "; ".join([*still, f"whether {' and '.join(unsure)} tick is undecided"])
-        return cls(must[kind], may[kind], words, tuple(doubts))
+        classes = [loops.class_of(int(kind)) for kind in Kind]
+        return cls(must[classes], may[classes], words, tuple(doubts))
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,8 @@ class Start:
         """What a clear majority of the processes begins with, of those whose first event is not declared missing."""
         first = timed.first[timed.missed[timed.first] == 0]
         first = first[[covered(trace, int(code), "start") is not False for code in trace.process[first]]]
-        first = first[convention.must[first] == convention.may[first]]
-        values, counts = np.unique(own[first] - convention.must[first], return_counts=True)
+        first = first[convention.must[trace.kind[first]] == convention.may[trace.kind[first]]]
+        values, counts = np.unique(own[first] - convention.must[trace.kind[first]], return_counts=True)
         if not len(first):
             return cls(None, "")
         best = int(counts.argmax())

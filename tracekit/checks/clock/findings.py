@@ -29,6 +29,9 @@ ANOMALIES = {
     8: "unknown-process",
     DUPLICATE: "duplicate-event",
     MISSING: "missing-event",
+    11: "wrong-count",
+    12: "behind-own-clock",
+    13: "ahead-of-every-clock",
 }
 
 
@@ -85,6 +88,8 @@ class Findings:
 def duplicates(execution: Execution) -> Int64:
     """Rows that take a place (process, seq) that an earlier row has, ascending."""
     trace, rows = execution.trace, execution.program_order.rows
+    if execution.program_order.counted:
+        return rows[:0]
     same = (trace.process[rows[1:]] == trace.process[rows[:-1]]) & (trace.seq[rows[1:]] == trace.seq[rows[:-1]])
     found = rows[1:][same]
     return np.sort(found[trace.kind[found] != Kind.FAULT])
@@ -93,6 +98,8 @@ def duplicates(execution: Execution) -> Int64:
 def gaps(execution: Execution) -> Int64:
     """Rows before which places (process, seq) are missing at their process, ascending."""
     trace, rows = execution.trace, execution.program_order.rows
+    if execution.program_order.counted:
+        return rows[:0]
     gap = (trace.process[rows[1:]] == trace.process[rows[:-1]]) & (trace.seq[rows[1:]] - trace.seq[rows[:-1]] > 1)
     found = rows[1:][gap]
     return np.sort(found[trace.kind[found] != Kind.FAULT])

@@ -78,7 +78,7 @@ def lamport(execution: Execution, options: Options) -> CheckResult:
     spoiled = trace.set_aside.spoiling(lambda name: name in ("lamport", "message"))
     absent = {"zeros taken as no timestamp": doctor.absent} if doctor.absent else {}
     return CheckResult(
-        examined={"events": len(doctor.timed.rows)},
+        examined={"events": doctor.timed.count},
         violations=tuple(doctor.violation(findings, i) for i in findings.shown(execution)),
         violations_total=findings.causes,
         method=f"local: previous event and send; {convention.words}",
@@ -108,25 +108,19 @@ class LamportClocks:
         absent = int(zeros.sum())
         if absent:
             timed = Timed.of(execution, present & ~zeros)
-        send_of, before = execution.messages.send_of, timed.before
-        tells = (before >= 0) & (timed.missed == 0) & ~timed.restarted
-        # A receive must pass its send anyway: only where its process was ahead it tells whether receives tick.
-        tells &= ~((send_of >= 0) & timed.present[send_of] & (clock[send_of] >= clock[before]))
-        kept, advanced = tells & (clock == clock[before]), tells & (clock > clock[before])
-        return cls(execution, clock, timed, Convention.of(trace, timed, kept, advanced), absent)
+        convention = Convention.of(trace, timed, clock, execution.messages.send_of)
+        return cls(execution, clock, timed, convention, absent)
 
     def findings(self) -> Findings:
         """Every error. O(n)."""
         execution, timed = self.execution, self.timed
         trace = execution.trace
         loops = kernels("clocks", work=len(trace))
-        state = timed.present * (
-            loops.PRESENT + loops.MUST_TICK * self.convention.must + loops.RESTARTED * timed.restarted
-        )
         found = np.zeros(len(trace), np.int64)
         loops.lamport_errors(
-            execution.program_order.rows, trace.process, self.clock, state, execution.messages.send_of, found
-        )
+            trace.kind, self.convention.must, self.clock, timed.present, timed.before, timed.restarted,
+            execution.messages.send_of, found,
+        )  # fmt: skip
         bad = np.flatnonzero(found)
         return with_places(execution, bad, found[bad], self._too_high(bad, found[bad], loops.NOT_AFTER_SEND))
 
@@ -167,6 +161,6 @@ class LamportClocks:
             sentence = f"The clock of {process} {verb} {at} at {name}, after {known} at {trace.event(cause)}."
         rule = "a receive is later than its send (IR2)" if merges else "a process's clock advances (IR1)"
         rows = [(r, f"{execution.text(r)}, lamport {int(clock[r])}") for r in (cause, row)]
-        smallest = known + int(merges or bool(self.convention.must[row]))
+        smallest = known + int(merges or bool(self.convention.must[trace.kind[row]]))
         facts = located(execution, row, rule, {"recorded": at, "expected": f"at least {smallest}"}, consequences)
         return Violation(ANOMALIES[code], sentence, execution.witness(rows), (execution.edge(cause, row),), facts)

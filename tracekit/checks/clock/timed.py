@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.execution import Execution
+from tracekit.kernels.engine import kernels
+from tracekit.order.program import ProgramOrder
 from tracekit.trace.schema import Kind
 from tracekit.trace.trace import Trace
 
 Bool = NDArray[np.bool_]
 Int64 = NDArray[np.int64]
-
-FAR = 1 << 40
-"""More events than are ever missing between two others; added up, it stays far from the largest number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,14 +24,14 @@ class Timed:
 
     Attributes
     ----------
-    rows: rows with a timestamp, process after process in program order.
-    present: shape (n,): which rows those are.
+    program: program order.
+    present: shape (n,): which rows have a timestamp.
     before: shape (n,): the row with the timestamp before, at the same process; -1 where there is none.
     missed: shape (n,): how many events since then have no timestamp, or are not in the recording: a gap in `seq`.
     restarted: shape (n,): whether the process crashed or restarted since then.
     """
 
-    rows: Int64
+    program: ProgramOrder
     present: Bool
     before: Int64
     missed: Int64
@@ -39,32 +39,36 @@ class Timed:
 
     @classmethod
     def of(cls, execution: Execution, present: Bool) -> Timed:
-        """O(n)."""
-        trace, program = execution.trace, execution.program_order
-        n, rows = len(trace), program.rows[present[program.rows]]
-        again = trace.process[rows[1:]] == trace.process[rows[:-1]]
-        later, earlier = rows[1:][again], rows[:-1][again]
-        before = np.full(n, -1, np.int64)
-        before[later] = earlier
-        missed = np.zeros(n, np.int64)
-        first = rows[np.concatenate([[True], ~again])] if len(rows) else rows
-        missed[first] = np.maximum(program.index[first], trace.seq[first])
-        missed[later] = (
-            np.maximum(program.index[later] - program.index[earlier], trace.seq[later] - trace.seq[earlier]) - 1
-        )
-        np.clip(missed, 0, FAR, out=missed)
-        stops = trace.is_kind(Kind.CRASH, Kind.RESTART)
-        restarted = np.zeros(n, np.bool_)
-        if stops.any():
-            count = np.empty(n, np.int64)
-            count[program.rows] = np.cumsum(stops[program.rows])
-            restarted[later] = (count[later] > count[earlier]) | stops[earlier]
-        return cls(rows, present, before, missed, restarted)
+        """O(n); once for all clocks that every event has."""
+        return execution.derive(_of_all) if present.all() else _timed(execution, present)
 
     @property
+    def count(self) -> int:
+        """How many events have a timestamp."""
+        return int(np.count_nonzero(self.present))
+
+    @property
+    def rows(self) -> Int64:
+        """The rows with a timestamp, process after process in program order. O(n)."""
+        return self.program.rows[self.present[self.program.rows]]
+
+    @cached_property
     def first(self) -> Int64:
         """The first row of each process that has one."""
-        return self.rows[self.before[self.rows] < 0]
+        return np.flatnonzero(self.present & (self.before < 0))
+
+
+def _of_all(execution: Execution) -> Timed:
+    return _timed(execution, np.ones(len(execution.trace), np.bool_))
+
+
+def _timed(execution: Execution, present: Bool) -> Timed:
+    trace, program, n = execution.trace, execution.program_order, len(execution.trace)
+    before, missed, restarted = np.empty(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.bool_)
+    kernels("clocks", work=n).timed(
+        program.walk, trace.process, trace.seq, trace.kind, present, before, missed, restarted
+    )
+    return Timed(program, present, before, missed, restarted)
 
 
 def may_have_learned(execution: Execution) -> Bool:
@@ -95,14 +99,17 @@ def absent_zeros(timed: Timed, own: Int64, zero: Bool, process: NDArray[np.int32
     second sort, and `CLEAR` times as many as of the first.
     """
     none = np.zeros(len(own), np.bool_)
-    is_zero = zero[timed.rows]
+    if not zero.any():
+        return none
+    rows = timed.rows
+    is_zero = zero[rows]
     places, others = np.flatnonzero(is_zero), np.flatnonzero(~is_zero)
     if not len(places) or not len(others):
         return none
     after = np.searchsorted(others, places)
     inside = (after > 0) & (after < len(others))
-    at, after = timed.rows[places[inside]], after[inside]
-    left, right = timed.rows[others[after - 1]], timed.rows[others[after]]
+    at, after = rows[places[inside]], after[inside]
+    left, right = rows[others[after - 1]], rows[others[after]]
     same = (process[left] == process[at]) & (process[right] == process[at])
     # Zeros in a row are one case: a clock that was reset once may stand at zero for long.
     resumed = len(np.unique(left[same & (own[right] >= own[left])]))

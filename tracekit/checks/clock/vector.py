@@ -70,7 +70,7 @@ def vector(execution: Execution, options: Options) -> CheckResult:
     findings, spoiled = doctor.findings(), doctor.spoiled
     convention, start = doctor.convention, doctor.start
     return CheckResult(
-        examined={"events": len(doctor.timed.rows)},
+        examined={"events": doctor.timed.count},
         violations=tuple(doctor.violation(findings, i) for i in findings.shown(execution)),
         violations_total=findings.causes,
         method="; ".join(filter(None, ["local: previous event and send", convention.words, start.words])),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tracekit.checks.clock.convention import Convention, Start
 from tracekit.checks.clock.findings import ANOMALIES, DUPLICATE, Findings, located, misplaced, with_places
-from tracekit.checks.clock.timed import FAR, Timed, absent_zeros, covered, may_have_learned
+from tracekit.checks.clock.timed import Timed, absent_zeros, covered, may_have_learned
 from tracekit.execution import Execution
 from tracekit.kernels.engine import kernels
 from tracekit.results import Violation
@@ -40,8 +40,7 @@ class VectorClocks:
     Attributes
     ----------
     column, own: the vectors, and shape (n,) each event's own component.
-    send: shape (n,): the row of the send that an event received and that has a vector; -1 where there is none.
-    learned: shape (n,): events that may know anything.
+    learned: shape (n,): events that may know anything, whether or not their send has a vector.
     strangers: rows with a vector, other than of zeros, at a process that has no component.
     facts: what was found out about the recording, for people.
     spoiled: what was set aside and may have had a timestamp.
@@ -53,7 +52,6 @@ class VectorClocks:
     timed: Timed
     convention: Convention
     start: Start
-    send: Int64
     learned: Bool
     strangers: Int64
     facts: Mapping[str, int]
@@ -67,28 +65,23 @@ class VectorClocks:
         outside = present & (trace.process >= trace.components)
         strangers = np.flatnonzero(outside & ~_all_zero(column, outside))
         present &= trace.process < trace.components
-        own = _own(trace, column)
+        own = _own(execution, column)
         timed = Timed.of(execution, present)
         zeros = absent_zeros(timed, own, _all_zero(column, present & (own == 0)), trace.process)
         if zeros.any():
             timed = Timed.of(execution, present & ~zeros)
-        tells = (timed.before >= 0) & (timed.missed == 0) & ~timed.restarted
-        kept, advanced = tells & (own == own[timed.before]), tells & (own > own[timed.before])
-        convention = Convention.of(trace, timed, kept, advanced)
+        convention = Convention.of(trace, timed, own, np.empty(0, np.int64))
         start = Start.of(trace, timed, own, convention)
-        send_of = execution.messages.send_of
-        send = np.where(timed.present[send_of], send_of, -1)
         unseen = may_have_learned(execution)
         late = _begun_before(trace, timed, own, start)
         facts = {
-            "events with unknown sends": int((timed.present & unseen).sum()),
+            "events with unknown sends": int(np.count_nonzero(timed.present & unseen)),
             "processes that had begun before": len(late),
-            "zeros taken as no timestamp": int(zeros.sum()),
+            "zeros taken as no timestamp": int(np.count_nonzero(zeros)),
         }
         unseen[late] = True
-        unseen |= send != send_of
         return cls(
-            execution, column, own, timed, convention, start, send, unseen, strangers,
+            execution, column, own, timed, convention, start, unseen, strangers,
             {name: count for name, count in facts.items() if count},
             trace.set_aside.spoiling(lambda name: name in ("vclock", "message")),
         )  # fmt: skip
@@ -99,8 +92,8 @@ class VectorClocks:
         loops = kernels("clocks", work=len(values) + len(trace))
         found = np.zeros(len(trace), np.int64)
         loops.vector_errors(
-            self.execution.program_order.rows, trace.process, offsets, values, self._state(),
-            self.send, self._limits(), found,
+            self.execution.program_order.walk, trace.process, offsets, values, self._state(),
+            self.execution.messages.send_of, self._limits(), found,
         )  # fmt: skip
         bad = np.flatnonzero(found)
         code, component = found[bad] % loops.CODES, found[bad] // loops.CODES
@@ -128,14 +121,21 @@ class VectorClocks:
     def _state(self) -> Int64:
         """Shape (n,): the bits that the kernel reads."""
         trace, timed, loops = self.execution.trace, self.timed, kernels("clocks", work=0)
-        begins = np.zeros(len(trace), np.bool_)
+        of_kind = loops.PRESENT + loops.MUST_TICK * self.convention.must + loops.MAY_TICK * self.convention.may
+        if self.spoiled:
+            of_kind += loops.MISSED * loops.FAR
+        state: Int64 = np.asarray(of_kind, np.int64)[trace.kind]
+        state[self.learned] += loops.LEARNED
+        state[timed.restarted] += loops.RESTARTED
+        gaps = np.flatnonzero(timed.missed)
+        state[gaps] += loops.MISSED * timed.missed[gaps]
         first = timed.first
-        begins[first] = [covered(trace, int(code), "start") is True for code in trace.process[first]]
-        must = self.convention.must & ~(begins & (self.start.value is None))
-        state = loops.PRESENT + loops.MUST_TICK * must + loops.MAY_TICK * self.convention.may
-        state += loops.LEARNED * self.learned + loops.RESTARTED * timed.restarted + loops.BEGINS * begins
-        state += loops.MISSED * (timed.missed + FAR * bool(self.spoiled))
-        return np.asarray(timed.present * state, np.int64)
+        begins = first[[covered(trace, int(code), "start") is True for code in trace.process[first]]]
+        state[begins] += loops.BEGINS
+        if self.start.value is None:
+            state[begins] &= ~loops.MUST_TICK
+        state[~timed.present] = 0
+        return state
 
     def _limits(self) -> Int64:
         """Shape (components + 1,): the most that each process can have counted, where it is declared recorded from
@@ -145,16 +145,23 @@ class VectorClocks:
         most[-1] = 1 if self.start.value is None else self.start.value
         if not trace.complete or self.spoiled:
             return most
+        whole = [c for c in range(trace.components) if covered(trace, c, "start") and covered(trace, c, "end")]
+        if not whole:
+            return most
         largest, untimed = np.zeros(trace.components, np.int64), np.zeros(trace.components, np.int64)
-        at = trace.process[self.timed.rows]
-        np.maximum.at(largest, at, self.own[self.timed.rows])
+        rows = self.timed.rows
+        np.maximum.at(largest, trace.process[rows], self.own[rows])
         others = np.flatnonzero(~self.timed.present & (trace.process < trace.components))
         np.add.at(untimed, trace.process[others], 1)
-        for code in range(trace.components):
-            if covered(trace, code, "start") and covered(trace, code, "end"):
-                count = int(largest[code]) + int(untimed[code]) + int(largest[code] == 0)
-                most[code] = min(count, most[code])
+        for code in whole:
+            count = int(largest[code]) + int(untimed[code]) + int(largest[code] == 0)
+            most[code] = min(count, most[code])
         return most
+
+    def _send(self, rows: Int64) -> Int64:
+        """Rows of the sends that events received and that have a vector; -1 where there is none."""
+        send_of = self.execution.messages.send_of[rows]
+        return np.where(self.timed.present[send_of], send_of, -1)
 
     def _explained(self, bad: Int64, code: Int64, component: Int64) -> Int64:
         """For each error, the one that explains it, as a place in `bad`, or -1.
@@ -169,7 +176,7 @@ class VectorClocks:
         trace = self.execution.trace
         high = (code == 5) | (code == 6)
         is_own = trace.process[bad] == component
-        for reference in (self.send[bad], self.timed.before[bad]):
+        for reference in (self._send(bad), self.timed.before[bad]):
             at = np.minimum(np.searchsorted(bad, reference), len(bad) - 1)
             known = (bad[at] == reference) & (reference >= 0)
             low_there, high_there = self._wrong(np.maximum(reference, 0), component)
@@ -189,12 +196,14 @@ class VectorClocks:
         """Whether each event is surely lower, and surely higher, in the component than predecessor and send give."""
         before, missed = self.timed.before[rows], self.timed.missed[rows]
         here, earlier = self._entries(rows, component), self._entries(before, component)
-        brought = self._entries(self.send[rows], component)
-        own = self.execution.trace.process[rows] == component
-        stands = own & (here == earlier) & self.convention.must[rows] & (before >= 0)
+        trace, send = self.execution.trace, self._send(rows)
+        brought, kind = self._entries(send, component), trace.kind[rows]
+        own = trace.process[rows] == component
+        stands = own & (here == earlier) & self.convention.must[kind] & (before >= 0)
         more = here - np.maximum(earlier, brought)
-        sure = own | ~(self.learned[rows] | (missed > 0))
-        high = sure & (more > own * (missed + self.convention.may[rows]))
+        unseen = self.learned[rows] | (send != self.execution.messages.send_of[rows])
+        sure = own | ~(unseen | (missed > 0))
+        high = sure & (more > own * (missed + self.convention.may[kind]))
         return (here < earlier) | (~own & (here < brought)) | stands, high
 
     def _entries(self, rows: Int64, component: Int64) -> Int64:
@@ -214,18 +223,19 @@ class VectorClocks:
         if trace.process[row] >= trace.components:
             return self._stranger(row, consequences)
         component = int(findings.component[i])
-        earlier, send = int(self.timed.before[row]), int(self.send[row])
+        earlier, send = int(self.timed.before[row]), int(self._send(np.array([row]))[0])
         here, known, brought = (
             int(self._entries(np.array([r]), np.array([component]))[0]) for r in (row, earlier, send)
         )
         name, own = trace.processes[component], component == trace.process[row]
-        wanted = max(known, brought) + int(own and bool(self.convention.may[row]))
+        ticks = int(self.convention.may[trace.kind[row]])
+        wanted = max(known, brought) + int(own) * ticks
         words, rule = WORDS[code]
         if code == 5 and own:
             here, wanted = brought, known
             sentence = f"{trace.event(row)} receives knowledge of {brought} events of its own process; it had {known}."
         elif own and earlier < 0:
-            wanted = (self.start.value if self.start.value is not None else 1) + int(self.convention.may[row])
+            wanted = (self.start.value if self.start.value is not None else 1) + ticks
             sentence = f"{trace.event(row)}, the first event of {name}, records {here} as its own; it is {wanted}."
         else:
             whose = f"component {name}{' (its own)' if own else ''}"
@@ -255,12 +265,12 @@ class VectorClocks:
         return Violation(ANOMALIES[8], sentence, execution.witness(shown), (), facts)
 
 
-def _own(trace: Trace, column: ListColumn) -> Int64:
+def _own(execution: Execution, column: ListColumn) -> Int64:
     """Shape (n,): each event's own component; 0 where its vector does not reach that far."""
     assert isinstance(column.items, Column), "the schema's type was checked on read"
-    own = np.zeros(len(trace), np.int64)
-    has = (np.diff(column.offsets) > trace.process) & (trace.process < trace.components)
-    own[has] = column.items.values[(column.offsets[:-1] + trace.process)[has]]
+    trace, own = execution.trace, np.empty(len(column), np.int64)
+    loops = kernels("clocks", work=len(column))
+    loops.own_components(trace.process, column.offsets, column.items.values, trace.components, own)
     return own
 
 
