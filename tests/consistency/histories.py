@@ -14,7 +14,6 @@ from tracekit.trace.builder import TraceBuilder
 from tracekit.trace.run import Run
 from tracekit.trace.trace import Trace
 
-
 ANSWERED = ("read", "dequeue", "pop", "poll", "peek", "contains")
 """Calls whose answer says something; all others are answered with their argument."""
 

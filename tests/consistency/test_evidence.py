@@ -60,7 +60,8 @@ def test_assumed_clocks_say_what_skew_would_excuse() -> None:
     assert violation.summary.endswith("Clocks that differ by 10 ns or more would excuse it.")
     assert judge(trace_of(STALE), "register", skew_ns=9).verdict is Verdict.VIOLATED
     excused = judge(trace_of(STALE), "register", skew_ns=10)
-    assert excused.verdict is Verdict.UNKNOWN and "a skew of 10 ns may excuse it" in excused.reasons[0]
+    assert excused.verdict is Verdict.HOLDS and excused.facts["linearizable_by_skew"] == [None]
+    assert "judged with a skew of 10 ns" in excused.rests_on[0] and violation.facts["linearizable_from_skew_ns"] == 10
     assert judge(trace_of(STALE, clock="index"), "register", skew_ns=10**6).verdict is Verdict.VIOLATED
 
 

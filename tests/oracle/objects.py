@@ -1,7 +1,7 @@
-"""Sequential objects as plainly as possible, for the definition of linearizability. Shares nothing with tracekit's models.
+"""Sequential objects as plainly as possible, for the definition of linearizability; nothing shared with the models.
 
-Every object is a function ``after(state, f, argument, answers) -> list of states``; answers is None where nobody knows the
-answer, else a list with the one answer. States are plain tuples.
+Every object is a function ``after(state, f, argument, answers) -> list of states``; answers is None where nobody knows
+the answer, else a list with the one answer. States are plain tuples.
 """
 
 from __future__ import annotations

@@ -25,6 +25,9 @@ def command(what: str, output: str) -> None:
     width = max((len(entry["name"]) for entry in entries), default=0) + 2
     for entry in entries:
         click.echo(f"{entry['name']:<{width}}{entry['summary']}")
+        if entry.get("values"):
+            options = "".join(f"; :{name}={values}" for name, values in entry["options"].items())
+            click.echo(f"{'':<{width}}values: {entry['values']}{options}")
         for mutant in entry.get("mutants", []):
             click.echo(f"  --mutant {mutant['name']:<{width + 12}}{mutant['breaks']}")
     click.echo(_NEXT[what])
@@ -65,7 +68,13 @@ def _protocols() -> list[dict[str, Any]]:
 def _models() -> list[dict[str, Any]]:
     from tracekit.history.models import MODELS
 
-    return [{"name": m.name, "summary": m.summary} for m in MODELS.values()]
+    return [
+        {
+            "name": m.name, "summary": m.summary, "functions": sorted(m.functions or ()), "values": m.values,
+            "options": {name: "N" if values == ("1",) else "|".join(values) for name, values in m.options.items()},
+        }
+        for m in MODELS.values()
+    ]  # fmt: skip
 
 
 _LISTS = {"checks": _checks, "formats": _formats, "protocols": _protocols, "models": _models}
@@ -73,5 +82,5 @@ _NEXT = {
     "checks": "\nnext: tracekit explain NAME",
     "formats": "\nnext: tracekit analyze FILE, or tracekit explain NAME",
     "protocols": "\nnext: tracekit simulate NAME -o run.parquet",
-    "models": "\nnext: tracekit analyze FILE --model NAME",
+    "models": "\nnext: tracekit analyze FILE --model NAME, or --model file.py:NAME (docs/models.md)",
 }

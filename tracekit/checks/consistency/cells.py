@@ -27,6 +27,8 @@ class Cells:
     key_of: int64, shape (m,): the cell of every operation of the history.
     names: what stands for each cell: a value of the column `key`, None where it is absent.
     object: what the cell without a key is called.
+    program: int64, shape (k, 2): where clocks may differ, each operation's client, -1 where its turns are not known,
+        and its turn: of one client, it tells what was called first.
     """
 
     actions: Actions
@@ -34,6 +36,7 @@ class Cells:
     key_of: Int64
     names: list[Any]
     object: str = "the register"
+    program: Int64 | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -107,14 +110,6 @@ def with_unknown_beginning(cells: Cells) -> Cells:
     return selected(replace(cells, actions=relaxed), ~(strange & (a.effect == ANY)))
 
 
-def widened(cells: Cells, skew_ns: int) -> Cells:
-    """One operation precedes another only if it ended more than `skew_ns` before the other began."""
-    floor = np.int64(-(2**63) + 2)
-    start = cells.actions.start
-    earlier = np.where(start < floor + skew_ns, np.minimum(start, floor), start - skew_ns)
-    return replace(cells, actions=replace(cells.actions, start=earlier))
-
-
 def of_keys(cells: Cells, chosen: Bool) -> Cells:
     """The operations of some cells; cells keep their numbers."""
     return selected(cells, chosen[cells.key])
@@ -130,7 +125,8 @@ def selected(cells: Cells, kept: Bool | Int64) -> Cells:
         name: getattr(a, name)[kept]
         for name in ("operation", "equals", "or_equals", "differs", "effect", "argument", "start", "end")
     }
-    return replace(cells, actions=replace(a, calls=calls, **fields), key=cells.key[kept])
+    program = None if cells.program is None else cells.program[kept]
+    return replace(cells, actions=replace(a, calls=calls, **fields), key=cells.key[kept], program=program)
 
 
 def written_once(cells: Cells) -> Bool:

@@ -1,14 +1,14 @@
 """The few operations that a violation rests on: a core that is minimal under relaxing.
 
 The history is cut at a moment before it broke. What came before is summed up in the states that were possible then; an
-operation that was open at the cut may still take effect at any time, or never. Of the operations that began since, those
-of the core keep their moments and answers; the others are relaxed: they may take effect at any time, or never, with any
-answer. None is deleted: without a write, a read of its value would be wrong by itself. The core has no linearization
-from any of the states, and would have one if any single operation of it were relaxed as well. The cut is the latest of
-a few (16 events before the break, 64, 256, ...) from which the history still breaks.
+operation that was open at the cut may still take effect at any time, or never. Of the operations that began since,
+those of the core keep their moments and answers; the others are relaxed: they may take effect at any time, or never,
+with any answer. None is deleted: without a write, a read of its value would be wrong by itself. The core has no
+linearization from any of the states, and would have one if any single operation of it were relaxed as well. The cut is
+the latest of a few (16 events before the break, 64, 256, ...) from which the history still breaks.
 
 Relaxing more never makes a history less linearizable, so what one pass cannot relax, a later pass cannot either: one
-pass over single operations, after ones over halves, quarters, ..., ends with a core of which no operation can be spared.
+pass over single operations, after ones over halves, quarters, ..., ends with a core of which none can be spared.
 """
 
 from __future__ import annotations
@@ -130,9 +130,12 @@ def relaxed(cells: Cells, chosen: Bool) -> Cells:
         a, argument=argument, start=np.where(chosen, BEGINNING, a.start), end=np.where(chosen, NEVER, a.end)
     )
     kept = ~observers
-    if a.calls is None and not (chosen & (a.effect == COMPUTED)).any():
+    program = cells.program
+    if program is not None:
+        program = np.where(chosen[:, None], -1, program)
+    elif a.calls is None and not (chosen & (a.effect == COMPUTED)).any():
         kept &= ~_superfluous(cells, chosen & ~observers)
-    return selected(replace(cells, actions=loose), kept)
+    return selected(replace(cells, actions=loose, program=program), kept)
 
 
 def _superfluous(cells: Cells, chosen: Bool) -> Bool:

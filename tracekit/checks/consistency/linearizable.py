@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.checks.consistency import cells as cells_module
-from tracekit.checks.consistency import search
+from tracekit.checks.consistency import skewed
 from tracekit.checks.consistency.cells import Cells, cells_of, of_keys
 from tracekit.checks.consistency.core import core_of
 from tracekit.checks.consistency.doubts import Doubts, doubts_of, written_oddly
@@ -28,6 +28,12 @@ LISTED = 20
 
 CORES_S = 2.0
 """Seconds that may go into making the cores of violations small."""
+
+SKEWS_S = 1.0
+"""Seconds that may go into the smallest skews that would excuse violations."""
+
+SKEW_OPERATIONS = 200_000
+"""Keys of more operations are not asked for theirs."""
 
 CERTIFIED = 1000
 """Linearizations of histories of up to so many operations are written out."""
@@ -137,14 +143,22 @@ def _result(execution: Execution, options: Options, choice: Choice, doubts: Doub
     reasons = list(doubts.reasons)
     violated, confirmed = judged.violated, judged
     skew = _skew(execution, options)
-    if skew and violated.any():
+    by_skew: list[Any] = []
+    if skew:
         rests_on[0] += f", judged with a skew of {skew} ns"
-        again = judge(cells_module.widened(of_keys(cells, violated), skew), choice, Budget(options.budget_s))
-        excused = violated & ~again.violated
-        if excused.any():
-            named = _listed(cells, excused)
-            reasons.append(f"{named}: not linearizable by the clocks, but a skew of {skew} ns may excuse it")
-        violated, confirmed = again.violated, again
+    if skew and violated.any():
+        confirmed, unclear = _with_skew(execution, of_keys(cells, violated), skew)
+        excused = violated & ~confirmed.violated
+        excused[list(confirmed.searched.undecided)] = False
+        reasons += [_undecided(execution, confirmed, key) for key in list(confirmed.searched.undecided)[:LISTED]]
+        if (excused & unclear).any():
+            named = _listed(cells, excused & unclear)
+            reasons.append(
+                f"{named}: not linearizable by the clocks, linearizable with a skew of {skew} ns, but some client has "
+                "several calls open at once, and what order that leaves between its calls is not judged"
+            )
+        by_skew = [cells.names[k] for k in np.flatnonzero(excused & ~unclear)]
+        violated = confirmed.violated
     elif skew is None:
         found = f"{_listed(cells, violated)}: not linearizable" if violated.any() else "linearizable"
         reasons.append(f"{found} by the clocks, but they are declared to differ without a bound: nothing follows")
@@ -160,10 +174,10 @@ def _result(execution: Execution, options: Options, choice: Choice, doubts: Doub
             "all are canonical JSON"
         )
         violated = violated & ~odd
-    violations = _violations(execution, confirmed, violated)
+    violations = _violations(execution, confirmed, violated, skew or 0)
     total = sum(confirmed.count(int(k)) for k in np.flatnonzero(violated))
     undecided = judged.searched.undecided
-    reasons += [_undecided(judged, key) for key in list(undecided)[:LISTED]]
+    reasons += [_undecided(execution, judged, key) for key in list(undecided)[:LISTED]]
     answered = operations.outcome != Outcome.INFO
     if len(operations) and not answered.any() and not reasons:
         reasons.append("no operation was answered, so nothing says what the system did")
@@ -173,10 +187,10 @@ def _result(execution: Execution, options: Options, choice: Choice, doubts: Doub
         violations=violations,
         violations_total=total,
         reasons=tuple(reasons),
-        tried=_advice(undecided, options),
+        tried=_advice(judged, options),
         method=judged.method,
         certificate=certificate,
-        facts=_facts(execution, judged, doubts, violated),
+        facts=_facts(execution, judged, doubts, violated) | ({"linearizable_by_skew": by_skew} if by_skew else {}),
         rests_on=tuple(rests_on),
         remark=", ".join(f"{problem.count} times a {what}" for what, problem in operations.problems.items()),
     )
@@ -190,34 +204,64 @@ def _skew(execution: Execution, options: Options) -> int | None:
     return options.skew_ns or real_time.skew_ns
 
 
-def _violations(execution: Execution, judged: Judged, violated: NDArray[np.bool_]) -> tuple[Violation, ...]:
+def _with_skew(execution: Execution, cells: Cells, skew: int) -> tuple[Judged, NDArray[np.bool_]]:
+    """Judges cells again; and at which keys the calls of some client are in no order."""
+    ordered, unclear = skewed.with_program_order(execution, cells)
+    named = Witnesses(execution, ordered)
+    return skewed.judge(ordered, skew, Budget(execution.options.budget_s), named.name), unclear
+
+
+def _smallest_skew(execution: Execution, judged: Judged, key: int, skew: int, budget: Budget) -> dict[str, Any]:
+    """The fact that tells how far the clocks would have to differ for the key to be linearizable."""
+    if execution.operations.real_time.column != "time_ns" or (judged.cells.key == key).sum() > SKEW_OPERATIONS:
+        return {}
+    cells, unclear = skewed.with_program_order(execution, judged.cells)
+    if unclear[key]:
+        return {}
+    low, high = skewed.smallest(cells, key, skew, budget)
+    if high is None and budget.left > 0:
+        return {"linearizable_from_skew_ns": None}
+    if high is not None and high - low == 1:
+        return {"linearizable_from_skew_ns": high}
+    return {"broken_with_skew_ns": low}
+
+
+def _violations(execution: Execution, judged: Judged, violated: NDArray[np.bool_], skew: int) -> tuple[Violation, ...]:
     """One a key and kind of mistake, those that broke first in front."""
     of_zones = Witnesses(execution, judged.zone_cells)
     of_search = Witnesses(execution, judged.search_cells)
     of_containers = Witnesses(execution, judged.container_cells)
-    found: list[tuple[int, Any]] = []
+    found: list[tuple[int, int, Any]] = []
     budget, scale = Budget(min(CORES_S, execution.options.budget_s)), max(1, len(judged.search_cells.key))
     zoned, ends = judged.zoned, judged.zone_cells.actions.end
     for key in np.flatnonzero(violated).tolist():
         if key in zoned.unwritten:
             entry = zoned.unwritten[key]
-            found.append((int(ends[entry]), lambda e=entry: of_zones.unwritten(e)))
+            found.append((int(ends[entry]), key, lambda e=entry: of_zones.unwritten(e)))
         if key in zoned.early:
             read, write = zoned.early[key]
-            found.append((int(ends[read]), lambda r=read, w=write: of_zones.early(r, w)))
+            found.append((int(ends[read]), key, lambda r=read, w=write: of_zones.early(r, w)))
         if key in zoned.clashes:
             clash = zoned.clashes[key]
-            found.append((int(ends[clash.again]), lambda c=clash: of_zones.clash(c)))
+            found.append((int(ends[clash.again]), key, lambda c=clash: of_zones.clash(c)))
         if key in judged.searched.stuck:
             stuck = judged.searched.stuck[key]
             ended = int(judged.search_cells.actions.end[stuck.entry])
-            found.append((ended, lambda s=stuck: of_search.stuck(s, core_of(judged.search_cells, s, budget, scale))))
+            found.append(
+                (ended, key, lambda s=stuck: of_search.stuck(s, core_of(judged.search_cells, s, budget, scale)))
+            )
         if key in judged.contained.broken:
             broken = judged.contained.broken[key]
             breaks = int(judged.container_cells.actions.end[broken.breaks])
-            found.append((breaks, lambda b=broken: of_containers.broken(b)))
+            found.append((breaks, key, lambda b=broken: of_containers.broken(b)))
     found.sort(key=lambda entry: entry[0])
-    return tuple(describe() for _, describe in found[:LISTED])
+    told, gaps, patience = [], {}, Budget(min(SKEWS_S, execution.options.budget_s))
+    for _, key, describe in found[:LISTED]:
+        if key not in gaps:
+            gaps[key] = _smallest_skew(execution, judged, key, skew, patience)
+        violation = describe()
+        told.append(replace(violation, facts={**violation.facts, **gaps[key]}))
+    return tuple(told)
 
 
 def _listed(cells: Cells, keys: NDArray[np.bool_]) -> str:
@@ -225,18 +269,33 @@ def _listed(cells: Cells, keys: NDArray[np.bool_]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
-def _undecided(judged: Judged, key: int) -> str:
+def _undecided(execution: Execution, judged: Judged, key: int) -> str:
     left = judged.searched.undecided[key]
-    crashed = f", {left.crashed} of them without an answer for ever" if left.crashed else ""
-    return f"{judged.cells.name(key)} is undecided: {left.open} operations are open at once{crashed}; {left.reason}"
+    crashed = f", {left.crashed} of them never answered" if left.crashed else ""
+    begin, end = (_event(execution, judged, entry) for entry in (left.since, left.entry))
+    return (
+        f"{judged.cells.name(key)} is undecided: {left.open} operations are open at once{crashed}, from {begin} to {end}; "
+        f"the {left.decided} events before have a linearization; {left.reason}"
+    )
 
 
-def _advice(undecided: Mapping[int, search.Undecided], options: Options) -> tuple[str, ...]:
+def _event(execution: Execution, judged: Judged, entry: int) -> str:
+    operation = judged.search_cells.actions.operation[entry]
+    return execution.trace.event(int(execution.operations.row[operation]))
+
+
+def _advice(judged: Judged, options: Options) -> tuple[str, ...]:
+    undecided = judged.searched.undecided
     if not undecided:
         return ()
+    tried = []
     if any("budget" in left.reason for left in undecided.values()):
-        return (f"--check consistency.linearizable --budget {max(10 * options.budget_s, 600):g}s",)
-    return ("record distinct values for writes: keys with unique values never need the search",)
+        tried.append(f"--check consistency.linearizable --budget {max(10 * options.budget_s, 600):g}s")
+    if any(left.crashed for left in undecided.values()):
+        tried.append("let clients retry or read back what was not answered: every open operation doubles the work")
+    if judged.cells.actions.calls is None:
+        tried.append("record distinct values for writes: keys with unique values never need the search")
+    return tuple(tried)
 
 
 def _certificate(execution: Execution, judged: Judged) -> dict[str, Any] | None:
@@ -282,6 +341,18 @@ def _facts(execution: Execution, judged: Judged, doubts: Doubts, violated: NDArr
     for what, problem in operations.problems.items():
         facts[what] = {"count": problem.count, "first": [execution.trace.event(r) for r in problem.rows[:5]]}
     undecided = [*judged.searched.undecided, *np.flatnonzero(doubts.undecidable).tolist()]
+    if judged.searched.undecided:
+        facts["undecided"] = [
+            {
+                "key": cells.names[key],
+                "from": _event(execution, judged, left.since),
+                "to": _event(execution, judged, left.entry),
+                "open": left.open,
+                "never_answered": left.crashed,
+                "linearized_events": left.decided,
+            }
+            for key, left in list(judged.searched.undecided.items())[:LISTED]
+        ]
     for name, keys in (("violated_keys", np.flatnonzero(violated).tolist()), ("undecided_keys", undecided)):
         if keys:
             facts[name] = [cells.names[k] for k in keys[:100]]

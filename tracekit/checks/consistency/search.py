@@ -52,12 +52,22 @@ class Stuck:
 
 @dataclass(frozen=True)
 class Undecided:
-    """A key that the search had to leave: why, and how hard it was there."""
+    """A key that the search had to leave: why, and how hard it was there.
+
+    Attributes
+    ----------
+    entry: the operation whose invocation or completion was next; -1: the key was not begun.
+    since: the operation that had been open longest then (or `entry`): the window runs from one to the other.
+    open, crashed: how many were open at once, and how many of them were never answered.
+    decided: events of the key up to there: the longest part of the history that has a linearization for certain.
+    """
 
     reason: str
     entry: int
+    since: int
     open: int
     crashed: int
+    decided: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +112,22 @@ def decide(cells: Cells, budget: Budget, memory: int = MEMORY, scale: int = 1) -
 def timeline(cells: Cells) -> Int64:
     """Events (2 * entry, + 1 for completions) of cells of one key in order of time."""
     return _timeline(cells)[0]
+
+
+def previous(cells: Cells) -> Int64:
+    """Shape (k,): where program order counts, the last operation of the same client and key that had ended; else -1."""
+    found = np.full(len(cells.key), -1, np.int64)
+    if cells.program is None:
+        return found
+    client, turn = cells.program.T
+    order = np.lexsort((turn, client, cells.key))
+    ended = (cells.actions.end[order] != NEVER) & (client[order] >= 0)
+    place = np.where(ended, np.arange(len(order)), -1)
+    last = np.maximum.accumulate(np.r_[-1, place])[:-1]
+    before = order[last]
+    follows = (last >= 0) & (cells.key[before] == cells.key[order]) & (client[before] == client[order])
+    found[order[follows]] = before[follows]
+    return found
 
 
 def _open_at_once(cells: Cells) -> Int64:
@@ -191,7 +217,9 @@ class _Sweep:
             size *= 2
         self.configs = np.zeros((2, size, layout.MASKS + 2 * words), np.int64)
         self.memory = max(memory, self.configs.nbytes)
-        self.progress[layout.LOOKED] = bool(((cells.actions.effect == ANY) & (cells.actions.argument >= 0)).any())
+        self.progress[layout.LOOKED] = bool(
+            ((self.actions[:, layout.EFFECT] == layout.STAYS) & (self.actions[:, layout.VALUE] >= 0)).any()
+        )
         self.transitions = np.full((1024, 4), -1, np.int64)
         self.entries = 0
         self.known: set[tuple[int, int]] = set()
@@ -217,6 +245,14 @@ class _Sweep:
         actions[:, layout.PLAIN] = plain
         actions[:, layout.DEADLINE] = deadline
         actions[:, layout.AFTER] = -1
+        if self.cells.program is not None:
+            # Whether an operation may happen depends on what its client did before: no two do the same, and none is
+            # answered or hidden by the way.
+            actions[:, layout.AFTER] = previous(self.cells)
+            actions[:, layout.SAME] = np.arange(n)
+            actions[:, layout.PLAIN] = 0
+            actions[a.effect == ANY, layout.EFFECT] = layout.KEEPS
+            actions[(a.effect == ANY) & (a.argument >= 0), layout.EFFECT] = COMPUTED
         return actions
 
     @classmethod
@@ -255,7 +291,7 @@ class _Sweep:
         return self.peak
 
     def advance(self, budget: Budget, scale: int) -> tuple[int, str]:
-        """Goes on until a key is VIOLATED, all are done (HOLDS), or the limits are reached: OVERFLOW, and which limit."""
+        """Goes on until a key is VIOLATED, all are done (HOLDS), or a limit is reached: OVERFLOW, and which one."""
         while True:
             run = kernels("linearizability_search", work=self.spent * scale)
             # Interpreted steps are slow; short turns let a hard search move on to the compiled kernel.
@@ -313,7 +349,16 @@ class _Sweep:
         event = int(self.events[self.progress[layout.EVENT] if begun else self.keys[at, layout.FIRST_EVENT]])
         pending = self.work[: int(self.progress[layout.PENDING]) if begun else 0]
         crashed = int((self.actions[pending, layout.REQUIRED] == 0).sum())
-        searched.undecided[int(self.key_of[at])] = Undecided(reason, int(self.rows[event >> 1]), len(pending), crashed)
+        answered = pending[self.actions[pending, layout.REQUIRED] == 1]
+        oldest = min((int(op) for op in answered), key=lambda op: int(self.cells.actions.start[op]), default=event >> 1)
+        searched.undecided[int(self.key_of[at])] = Undecided(
+            reason,
+            int(self.rows[event >> 1]),
+            int(self.rows[oldest]),
+            len(pending),
+            crashed,
+            int(self.progress[layout.EVENT] - self.keys[at, layout.FIRST_EVENT]) if begun else 0,
+        )
         self.keys[at, layout.VERDICT] = layout.OVERFLOW
         self.progress[layout.KEY] += 1
         self.progress[layout.STAGE] = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -146,10 +147,18 @@ class Witnesses:
         a = self.cells.actions
         shown = core.entries[-SHOWN:]
         ties = []
+        program = self.cells.program
+        reason = "ended before it began" + ("" if program is None else ", beyond the skew")
         for later in shown:
             before = [e for e in shown if a.end[e] < a.start[later]]
             latest = max((a.start[e] for e in before), default=0)
-            ties += [(e, later, "ended before it began") for e in before if a.end[e] >= latest]
+            ties += [(e, later, reason) for e in before if a.end[e] >= latest]
+        if program is not None:
+            calls = sorted((tuple(program[e].tolist()), e) for e in shown if program[e, 0] >= 0)
+            follow = itertools.pairwise(calls)
+            ties += [
+                (first, second, "earlier call of the same client") for (x, first), (y, second) in follow if x[0] == y[0]
+            ]
         return set(shown), set(shown), ties
 
     def _of_core(self, core: Core | None) -> dict[str, object]:

@@ -70,13 +70,10 @@ class Zoned:
 def decide(cells: Cells) -> Zoned:
     """Judges every key of cells that are all `written_once`. O(n log n)."""
     a, key = cells.actions, cells.key
-    n, size = len(key), max(len(a.values), 1)
-    writes = a.effect != ANY
-    value = np.where(writes, a.effect, np.where(a.or_equals != ANY, ABSENT, a.equals))
-    written = np.flatnonzero(writes)
-    sorting = np.argsort(key[written] * size + value[written], kind="stable")
-    writer = np.concatenate([written[sorting], np.full(len(cells), -1, np.int64)])
-    cluster = _clusters(key, value, writes, writer, len(written), size)
+    n = len(key)
+    clusters = clusters_of(cells)
+    cluster, writer, writes = clusters.cluster, clusters.writer, clusters.writes
+    written = writer[: len(writer) - len(cells)]
     began = np.append(a.start, INITIAL)[writer[cluster]] if n else a.start
     # Reads that ended before their write began are wrong by themselves; what else is wrong shows without them.
     early = np.flatnonzero((cluster >= 0) & (a.end < began))
@@ -110,6 +107,34 @@ def decide(cells: Cells) -> Zoned:
         zoned.unwritten[k] = i
         zoned.counts[k] = zoned.counts.get(k, 0) + 1
     return zoned
+
+
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """The write of each value of each key with the reads of it.
+
+    Attributes
+    ----------
+    cluster: int64, shape (k,): of each operation; -1: a read of a value that nobody wrote.
+    writer: the write of each cluster; behind those of values, one a key for the initial value: -1.
+    writes: shape (k,): which operations are writes.
+    """
+
+    cluster: Int64
+    writer: Int64
+    writes: NDArray[np.bool_]
+
+
+def clusters_of(cells: Cells) -> Clusters:
+    """Of cells that are all `written_once`. O(n log n)."""
+    a, key = cells.actions, cells.key
+    size = max(len(a.values), 1)
+    writes = a.effect != ANY
+    value = np.where(writes, a.effect, np.where(a.or_equals != ANY, ABSENT, a.equals))
+    written = np.flatnonzero(writes)
+    sorting = np.argsort(key[written] * size + value[written], kind="stable")
+    writer = np.concatenate([written[sorting], np.full(len(cells), -1, np.int64)])
+    return Clusters(_clusters(key, value, writes, writer, len(written), size), writer, writes)
 
 
 def _clusters(key: Int64, value: Int64, writes: NDArray[np.bool_], writer: Int64, written: int, size: int) -> Int64:
