@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
+from tracekit.checks.consistency import ladder
 from tracekit.execution import Execution, Options
 from tracekit.registry import Check, checks, select_checks
-from tracekit.results import CheckResult, Result, TraceSummary
+from tracekit.results import CheckResult, Result, TraceSummary, Verdict
 from tracekit.trace.assemble import describe, fits
 from tracekit.trace.schema import FIELD, Kind
 from tracekit.trace.trace import Trace
@@ -23,6 +24,7 @@ def analyze(
     trace: Trace | Execution,
     *,
     check: Sequence[str] = (),
+    expect: str | None = None,
     options: Options | None = None,
     command: str = "",
     progress: Progress | None = None,
@@ -32,43 +34,32 @@ def analyze(
     Parameters
     ----------
     check: names or globs of the checks that are required; empty: the trace's claims; without claims, the defaults.
+    expect: a consistency model; of the ladder it and what it implies is required, and nothing else.
     progress: called with a check's name before it runs, how many are done, how many there are.
 
     Raises
     ------
-    TracekitError: TK301 for an unknown check, TK302 for an unknown model.
+    TracekitError: TK301 for an unknown check or consistency model, TK302 for an unknown specification.
 
     An interrupt (Ctrl-C) ends the running check and those after it as unknown; what was found until then is returned.
     """
     started = time.perf_counter()
     execution = trace if isinstance(trace, Execution) else Execution(trace, options)
     named = {name for pattern in check for name in select_checks(pattern)}
-    candidates = [c for c in checks().values() if c.asked is None or c.asked(execution.options)]
-    applicable = [c for c in candidates if c.applies(execution)]
-    results: list[CheckResult] = []
-    interrupted = False
-    for done, candidate in enumerate(applicable):
-        if progress:
-            progress(candidate.name, done, len(applicable))
-        required = _is_required(candidate, execution, named)
-        if candidate.search and not required:
-            continue
-        if interrupted:
-            outcome = CheckResult(reasons=("interrupted before it began",))
-        else:
-            try:
-                outcome = _run(candidate, execution)
-            except KeyboardInterrupt:
-                interrupted = True
-                outcome = CheckResult(reasons=("interrupted",))
-        results.append(replace(outcome, check=candidate.name, required=required))
+    wanted = ladder.expected(expect) if expect else None
+    candidates = {name: c for name, c in checks().items() if c.asked is None or c.asked(execution.options)}
+    applicable = {name: c for name, c in candidates.items() if c.applies(execution)}
+    required = {name for name, c in applicable.items() if _is_required(c, execution, named, wanted)}
+    found = _outcomes(applicable, execution, required, named | (wanted or set()), progress)
+    results = [replace(found[name], check=name, required=name in required) for name in sorted(found)]
     if not named:
         results += _unknown_claims(execution.trace.run.claims or ())
     return Result(
         trace=_summary(execution.trace),
         checks=tuple(results),
         rests_on=_rests_on(execution, results),
-        not_checked=_not_checked(applicable, execution),
+        not_checked=_not_checked(list(applicable.values()), execution),
+        ladder=ladder.summary(results),
         broken_assumptions=tuple(
             dict.fromkeys(
                 [*execution.trace.run.broken_assumptions, *(b for r in results for b in r.broken_assumptions)]
@@ -81,12 +72,47 @@ def analyze(
     )
 
 
-def _is_required(candidate: Check, execution: Execution, named: set[str]) -> bool:
-    """What the caller asks or names; else what the run claims; else the defaults of the checks."""
-    if candidate.asked is not None:
+def _outcomes(
+    applicable: Mapping[str, Check],
+    execution: Execution,
+    required: set[str],
+    asked: set[str],
+    progress: Progress | None,
+) -> dict[str, CheckResult]:
+    """Every check's result by name. What the ladder answers is not run, unless it was asked for by name."""
+    found: dict[str, CheckResult] = {}
+    models = ladder.comparable(execution) if any(name in ladder.IMPLIES for name in applicable) else frozenset()
+    interrupted = False
+    for done, name in enumerate(ladder.strongest_first(applicable)):
+        if progress:
+            progress(name, done, len(applicable))
+        answer = None if name in asked else ladder.follows(name, found, models)
+        if answer is not None:
+            found[name] = answer
+        elif interrupted:
+            found[name] = CheckResult(reasons=("interrupted before it began",))
+        elif name in required or not applicable[name].search:
+            try:
+                found[name] = _run(applicable[name], execution)
+            except KeyboardInterrupt:
+                interrupted = True
+                found[name] = CheckResult(reasons=("interrupted",))
+    for name in models & applicable.keys():
+        # What a weaker model shows to be wrong is wrong for all above it, however hard they are to decide.
+        if name not in found or found[name].verdict is Verdict.UNKNOWN:
+            answer = ladder.follows(name, found, models)
+            found |= {name: answer} if answer is not None else {}
+    return found
+
+
+def _is_required(candidate: Check, execution: Execution, named: set[str], expected: frozenset[str] | None) -> bool:
+    """What the caller asks, names or expects; else what the run claims; else the defaults of the checks."""
+    if candidate.asked is not None or candidate.name in named:
         return True
+    if expected is not None and candidate.family in ladder.FAMILIES:
+        return candidate.name in expected
     if named:
-        return candidate.name in named
+        return False
     claims = execution.trace.run.claims
     if claims is not None:
         return any(_is_claimed(candidate, claim) for claim in claims)

@@ -188,6 +188,8 @@ class Result:
     tool: str = ""
     command: str = ""
     again: str | None = None
+    ladder: str = ""
+    """The strongest consistency models that hold and the weakest that fail, in one line."""
 
     @property
     def required(self) -> tuple[CheckResult, ...]:
@@ -223,5 +225,6 @@ class Result:
             "not_checked": list(self.not_checked),
             "broken_assumptions": list(self.broken_assumptions),
             "again": self.again,
+            "ladder": self.ladder,
             "checks": [c.to_json() for c in self.checks],
         }

@@ -25,6 +25,7 @@ Examples:
   tracekit analyze run.parquet --report report.html
   tracekit analyze history.log --model cas-register
   tracekit analyze run.parquet --check 'raft.*' --format json
+  tracekit analyze history.edn --expect causal
   tracekit analyze run.parquet --never 'count(raft.role == "leader" and up) >= 2'
 
 \b
@@ -41,6 +42,16 @@ Exit codes: 0 all required checks hold, 1 one is violated, 2 unreadable,
 @click.option(
     "--model", metavar="NAME", help="Sequential specification of the recorded operations: kv, cas-register:nil=any."
 )
+@click.option(
+    "--expect", metavar="MODEL", help="Require this consistency model and what it implies: sequential, causal, ..."
+)
+@click.option(
+    "--causality",
+    type=click.Choice(["sessions", "messages", "both"]),
+    default="sessions",
+    show_default=True,
+    help="What orders operations for the causal checks.",
+)
 @click.option("--skew", type=Seconds(), default=0.0, help="How far recorders' clocks may differ: 5ms.")
 @click.option("--budget", type=Seconds(), default=60.0, show_default="60s", help="Time that each search may take.")
 @click.option(
@@ -55,6 +66,8 @@ def command(
     inevitable: tuple[str, ...],
     format_name: str | None,
     model: str | None,
+    expect: str | None,
+    causality: str,
     skew: float,
     budget: float,
     report: str | None,
@@ -69,12 +82,14 @@ def command(
     from tracekit.execution import Options
     from tracekit.report.terminal import clean
 
-    options = Options(model=model, skew_ns=round(skew * 1e9), budget_s=budget, never=never, inevitable=inevitable)
+    options = Options(
+        model=model, skew_ns=round(skew * 1e9), budget_s=budget, never=never, inevitable=inevitable, causality=causality
+    )
     judged: list[tuple[Result, Execution]] = []
     errors: list[dict[str, str]] = []
     for path in traces:
         try:
-            judged += _judge(path, format_name, patterns, options)
+            judged += _judge(path, format_name, patterns, expect, options)
         except TracekitError as error:
             if len(traces) == 1:
                 raise
@@ -94,9 +109,10 @@ def command(
 
 
 def _judge(
-    path: str, format_name: str | None, patterns: tuple[str, ...], options: Options
+    path: str, format_name: str | None, patterns: tuple[str, ...], expect: str | None, options: Options
 ) -> list[tuple[Result, Execution]]:
     from tracekit.analysis import analyze
+    from tracekit.checks.consistency.ladder import expected
     from tracekit.execution import Execution
     from tracekit.kernels.engine import has_compiled
     from tracekit.reading import read_traces
@@ -104,6 +120,8 @@ def _judge(
 
     for pattern in patterns:
         select_checks(pattern)  # a mistyped name is told before anything is read
+    if expect:
+        expected(expect)
     with progress(f"reading {Path(path).name}") as advance:
         found = read_traces(path, format_name, advance)
     once = "" if has_compiled() else "   (the first run also compiles: once, some ten seconds)"
@@ -114,6 +132,7 @@ def _judge(
             result = analyze(
                 execution,
                 check=patterns,
+                expect=expect,
                 command=shlex.join(["tracekit", *sys.argv[1:]]),
                 progress=lambda name, done, total: say(f"{name}   ({done + 1} of {total}){once}"),
             )

@@ -44,6 +44,7 @@ def render(result: Result, style: Style = plain, verbose: bool = False) -> str:
         if holds:
             blocks.append(_families(holds, style) if not wrong and not undecided else _holds_folded(required))
         blocks.append(_measured(result, style))
+    blocks.append(_ladder(result))
     blocks.append(_foundations(result))
     return "\n\n".join(block for block in blocks if block)
 
@@ -152,10 +153,14 @@ def _holds_folded(required: Sequence[CheckResult]) -> str:
 
 
 def _measured(result: Result, style: Style) -> str:
+    from tracekit.checks.consistency.ladder import RELATED
+
     facts = [(c.check.partition(".")[0], c.remark) for c in result.checks if c.remark]
     for c in result.checks:
-        if not c.required and c.verdict is not Verdict.NOT_APPLICABLE and not c.remark:
-            detail = f"{c.violations_total:,} breaches" if c.violations_total else _examined(c) or "; ".join(c.reasons)
+        told = c.implied_by is not None or (c.verdict is Verdict.HOLDS and c.check in RELATED)
+        if not c.required and c.verdict is not Verdict.NOT_APPLICABLE and not c.remark and not told:
+            count = counted(c.violations_total, "violations") if c.violations_total else ""
+            detail = count or _examined(c) or "; ".join(c.reasons)
             facts.append((c.check.partition(".")[0], f"{c.check.partition('.')[2]}: {c.verdict}, {detail}"))
     if not facts:
         return ""
@@ -167,6 +172,16 @@ def _measured(result: Result, style: Style) -> str:
         lines += [" " * (LABEL + 3) + line for line in rest]
         before = family
     return "\n".join(lines)
+
+
+def _ladder(result: Result) -> str:
+    """Where the history stands among consistency models, and which of them needed no run."""
+    if not result.ladder:
+        return ""
+    implied = [c.check.partition(".")[2] for c in result.checks if c.implied_by]
+    lines = _wrap(clean(result.ladder))
+    lines += _wrap(f"implied, not run: {', '.join(implied)}") if implied else []
+    return _labelled("LADDER", lines)
 
 
 def _foundations(result: Result) -> str:
