@@ -148,6 +148,17 @@ def clocks() -> Iterator[Sample]:
         yield Sample(name, about, check, anomaly, partial(trace, rows, **run))
 
 
+def hybrid_clocks() -> Iterator[Sample]:
+    """A mistake in hybrid clocks: b's own clock is behind a's, and b does not take what the message brings."""
+    plain = [{k: v for k, v in row.items() if k not in ("lamport", "vclock")} for row in ping()]
+    stamps = ((1000, 0), (1000, 1), (990, 0), (991, 0))
+    rows = [{**row, "hlc.physical_ns": at, "hlc.logical": c} for row, (at, c) in zip(plain, stamps, strict=True)]
+    yield Sample(
+        "hybrid-receive-not-after-send", "b did not merge the hybrid clock that a's message brought.", "clock.hybrid",
+        "receive-not-after-send", partial(trace, rows),
+    )  # fmt: skip
+
+
 def goes_on(*stamps: int) -> list[Row]:
     """Internal events of b with these Lamport timestamps."""
     return [{"process": "b", "kind": "internal", "lamport": stamp} for stamp in stamps]
@@ -376,7 +387,8 @@ HEALTHY_SNAPSHOTS = tuple(
 )  # fmt: skip
 
 SAMPLES: tuple[Sample, ...] = (
-    *SIMULATED, *HEALTHY_SNAPSHOTS, *clocks(), *channels(), *raft(), *snapshots(), *colored_snapshots(), *histories(),
+    *SIMULATED, *HEALTHY_SNAPSHOTS, *clocks(), *hybrid_clocks(), *channels(), *raft(), *snapshots(),
+    *colored_snapshots(), *histories(),
 )  # fmt: skip
 
 
