@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 from tests.oracle import cuts as all_cuts
 from tests.oracle import order
 from tests.oracle import predicates as oracle
-from tests.strategies import PROCESSES, executions, trace_of, with_seq
+from tests.strategies import PROCESSES, executions, recordings, trace_of, with_seq
+from tracekit.errors import TracekitError
 from tracekit.execution import Execution
 from tracekit.kernels import engine
 from tracekit.order.cuts import Cut
 from tracekit.order.predicates import Detection, definitely, extremes, possibly
+from tracekit.trace.builder import TraceBuilder
+from tracekit.trace.run import Run
 
 Row = dict[str, Any]
 Counts = tuple[int, ...]
@@ -241,3 +244,188 @@ def _less(small: Small, cut: Counts) -> bool:
     state = oracle.state(small.rows, PROCESSES, cut)
     a, b = state["a"].get("x.n"), state["b"].get("x.n")
     return a is not None and b is not None and bool(a < b)
+
+
+@pytest.mark.usefixtures("mode")
+class TestWhateverWasRecorded:
+    @settings(max_examples=500, deadline=None)
+    @given(recordings(max_events=9), totals(), st.integers(-2, 3), st.data())
+    def test_an_answer_is_right_or_none(
+        self, rows: list[Row], total: tuple[str, Meaning], number: int, data: st.DataObject
+    ) -> None:
+        """Cycles, orphans, ids sent twice, messages without ids: the totals of these may have no answer."""
+        first: Row = {"process": PROCESSES[0], "kind": "internal", "x.n": 0, "x.m": 0}
+        rows = [row for row in rows if row["kind"] != "fault"]
+        small = Small(with_seq([first, *({**row, "x.n": data.draw(st.integers(0, 2)), "x.m": 1} for row in rows)]))
+        trace = trace_of([{k: v for k, v in row.items() if v is not None} for row in small.rows])
+        execution = Execution(trace)
+        operator = data.draw(st.sampled_from(sorted(OPERATORS)))
+        true = {cut for cut in small.cuts if OPERATORS[operator](total[1](small, cut), number)}
+        text = f"{total[0]} {operator} {number}"
+        found = possibly(execution, text)
+        if found.answer:
+            assert found.cut is not None
+            assert tuple(found.cut.counts.tolist()) in true, text
+        elif found.answer is False:
+            assert not true, text
+        always = definitely(execution, text)
+        if always.answer is False:
+            assert not oracle.definitely(small.cuts, true.__contains__)
+        low, high = extremes(execution, total[0])
+        values = [total[1](small, cut) for cut in small.cuts]
+        assert low.value in (None, min(values)) and high.value in (None, max(values))
+        assert all(end.value is not None or end.reason for end in (low, high))
+
+
+def messages(*rows: tuple[str, str, int | str | None], **more: Any) -> Execution:
+    """Rows of (process, kind, message)."""
+    built = [{"process": p, "kind": k, **({} if m is None else {"message": m})} for p, k, m in rows]
+    return Execution(trace_of(built, **more))
+
+
+def test_what_was_sent_or_received_again_counts_once() -> None:
+    twice = messages(("a", "send", 1), ("b", "receive", 1), ("b", "receive", 1), ("c", "receive", 1))
+    low, high = extremes(twice, "in_flight()")
+    assert (low.value, high.value) == (0, 2), "one for each receiver, until it arrives first"
+    assert high.cut is not None and len(high.cut.in_flight) == 2
+    assert not len(Cut.of(twice.happens_before, [1, 1, 1, 0]).in_flight)
+    lost = messages(("a", "send", 1), ("a", "send", 1), ("a", "internal", None))
+    assert [end.value for end in extremes(lost, "in_flight()")] == [0, 1]
+    assert definitely(lost, "in_flight() == 1").answer, "it stays in flight from its send on"
+
+
+def test_messages_that_cannot_be_told_apart_are_no_answer() -> None:
+    both = messages(("a", "send", 1), ("b", "send", 1), ("c", "receive", 1))
+    assert "several processes sent" in possibly(both, "in_flight() > 1").reason
+    unnamed = messages(("a", "send", 1), ("a", "send", None), ("b", "receive", 1))
+    found = possibly(unnamed, "in_flight() > 1")
+    assert found.answer is None and "a:1" in found.reason
+    assert [end.value for end in extremes(unnamed, "in_flight()")] == [None, None]
+    nowhere = messages(("a", "send", 1), ("b", "internal", None))
+    assert "do not name their receivers" in possibly(nowhere, 'in_flight("a", "b") > 0').reason
+    assert possibly(nowhere, "in_flight() > 0").answer and definitely(nowhere, "in_flight() < 0").answer is False
+    clocks = [
+        {"process": "a", "kind": "send", "vclock": [1]},
+        {"process": "b", "kind": "receive", "vclock": [1, 1]},
+    ]
+    assert "message ids" in possibly(Execution(trace_of(clocks)), "in_flight() > 0").reason
+
+
+def test_messages_matched_by_their_places() -> None:
+    rows = [
+        {"process": "a", "kind": "send", "peer": "b"}, {"process": "a", "kind": "send", "peer": "b"},
+        {"process": "b", "kind": "receive", "peer": "a"},
+    ]  # fmt: skip
+    execution = Execution(trace_of(rows, run=Run(channels={"fifo": True, "reliable": True})))
+    assert [end.value for end in extremes(execution, 'in_flight("a", "b")')] == [0, 2]
+
+
+def test_totals_too_large_or_no_numbers() -> None:
+    rows: list[Row] = [
+        {"process": "a", "kind": "send", "message": 1, "x.n": 3 * 10**9 + 1, "x.f": 0.5},
+        {"process": "b", "kind": "receive", "message": 1, "x.n": 4 * 10**9 + 2},
+    ]
+    execution = Execution(trace_of(rows))
+    found = possibly(execution, 'x.n["b"] - x.n["a"] > 5')
+    assert found.answer is None and "too large" in found.reason
+    rows = [{"process": p, "kind": "internal", "x.n": 3 * 10**12, "x.g": 2.0} for p in "ab"]
+    even = Execution(trace_of(rows))
+    assert possibly(even, "sum(x.n) == 6000000000000").answer, "what divides all of them is divided out"
+    assert possibly(even, "sum(x.g) == 4").answer
+    with pytest.raises(TracekitError) as caught:
+        possibly(execution, "sum(x.f) > 1")
+    assert caught.value.at == "the expression, column 1" and "whole number" in caught.value.summary
+    with pytest.raises(TracekitError) as caught:
+        possibly(even, "4503599627370496 * sum(x.n) > 1")
+    assert "too large" in caught.value.summary
+
+
+def test_a_step_that_leaps_over_the_number() -> None:
+    rows = [{"process": p, "kind": "internal", "x.n": n} for n in (3, 0, 5) for p in "abc"]
+    execution = Execution(trace_of(rows))
+    assert possibly(execution, "sum(x.n) == 7").answer is False
+    assert possibly(execution, "sum(x.n) == 8").answer is True
+
+
+def test_events_that_change_nothing_cost_nothing() -> None:
+    builder = TraceBuilder(PROCESSES)
+    for i in range(8_000):
+        builder.add({"process": PROCESSES[i % 4], "kind": "internal", "x.n": 1 if i > 4_000 else 0, "x.m": 2})
+    execution = Execution(builder.build())
+    found = possibly(execution, 'x.n["a"] > x.n["b"] and x.m["c"] > x.n["d"]', limit=500)
+    assert found.answer and 0 < found.examined < 500
+    assert definitely(execution, 'x.n["a"] == x.n["b"] and x.m["c"] > x.n["d"]', limit=500).answer
+
+
+def test_a_budget_says_how_far_it_got() -> None:
+    rows = [{"process": p, "kind": "internal", "x.n": k} for k in range(20) for p in PROCESSES]
+    execution = Execution(trace_of(rows))
+    never = 'x.n["a"] > x.n["b"] and x.n["c"] > x.n["d"] and x.n["b"] > 18'
+    found = possibly(execution, never, limit=1_000)
+    assert found.answer is None and "of the 80 events" in found.reason and "narrower window" in found.reason
+    found = possibly(execution, never, budget_s=0)
+    assert found.answer is None and "the time was over" in found.reason
+    low = Cut.of(execution.happens_before, [18] * 4)
+    assert possibly(execution, never, within=(low, Cut.whole(execution.happens_before)), limit=1_000).answer is False
+
+
+def test_windows_that_are_none() -> None:
+    execution = messages(("a", "send", 1), ("b", "receive", 1))
+    hb = execution.happens_before
+    with pytest.raises(ValueError, match="first below the second"):
+        possibly(execution, "in_flight() > 0", within=(Cut.whole(hb), Cut.of(hb, {})))
+    torn = (Cut.of(hb, {"b": 1}), Cut.of(hb, {"b": 1}))
+    assert possibly(execution, "in_flight() > 0", within=torn).reason == "no consistent cut lies in the window"
+    assert definitely(execution, "in_flight() > 0", within=torn).answer is None
+    assert extremes(execution, "in_flight()", within=torn)[0].reason == "no consistent cut lies in the window"
+
+
+def at_times(*rows: tuple[str, int, int]) -> Execution:
+    """Rows of (process, x.n, time in ms)."""
+    return Execution(
+        trace_of([{"process": p, "kind": "internal", "x.n": n, "time_ns": t * 1_000_000} for p, n, t in rows])
+    )
+
+
+ONE_EACH = 'x.n["a"] == 1 and x.n["b"] == 1'
+
+
+def test_clocks_exclude_what_messages_allow() -> None:
+    execution = at_times(("a", 1, 0), ("a", 0, 10), ("b", 1, 16), ("b", 0, 30))
+    found = possibly(execution, ONE_EACH, skew_ns=5_000_000)
+    assert found.answer is False and found.cut is None and found.asynchronous is not None
+    assert found.reason == "a witness exists only under full asynchrony (clocks within 5 ms (time_ns) exclude it)"
+    assert possibly(execution, ONE_EACH, skew_ns=6_000_000).answer, "up to the skew the order is open"
+    assert possibly(execution, ONE_EACH).answer
+    assert definitely(execution, 'x.n["a"] == 0 and x.n["b"] == 1', skew_ns=5_000_000).answer
+    assert not definitely(execution, 'x.n["a"] == 0 and x.n["b"] == 1').answer
+
+
+def test_clocks_that_cannot_be_believed() -> None:
+    back = at_times(("a", 1, 5), ("a", 0, 4), ("b", 1, 16))
+    found = possibly(back, ONE_EACH, skew_ns=10**9)
+    assert found.answer is None and found.reason == "time_ns goes back at a:1, once at a"
+    untimed = Execution(trace_of([{"process": p, "kind": "internal", "x.n": 1} for p in "ab"]))
+    assert "no clock readings" in possibly(untimed, ONE_EACH, skew_ns=0).reason
+    assert extremes(untimed, "sum(x.n)", skew_ns=0)[0].reason == "the trace has no clock readings (time_ns)"
+    rows: list[Row] = [
+        {"process": "a", "kind": "send", "message": 1, "x.n": 1, "time_ns": 20_000_000},
+        {"process": "b", "kind": "receive", "message": 1, "x.n": 1, "time_ns": 10_000_000},
+    ]
+    found = possibly(Execution(trace_of(rows)), ONE_EACH, skew_ns=5_000_000)
+    assert found.answer is None
+    assert found.reason == (
+        "time_ns contradicts the messages by more than 5 ms: a:0 happened before b:0, and its clock shows 10 ms more"
+    )
+    assert possibly(Execution(trace_of(rows)), ONE_EACH, skew_ns=10_000_000).answer
+
+
+def test_too_much_to_write_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tracekit.order.scope.CELLS", 8)
+    execution = at_times(("a", 1, 0), ("a", 0, 10), ("b", 1, 16), ("b", 0, 30))
+    found = possibly(execution, 'x.n["a"] > x.n["b"]')
+    assert found.answer is None and "narrower window" in found.reason
+    monkeypatch.setattr("tracekit.order.totals.NODES", 0)
+    busy = messages(("a", "send", 1), ("b", "receive", 1), ("b", "send", 2), ("a", "receive", 2), ("a", "send", 3))
+    found = possibly(busy, 'in_flight() - 2 * in_flight("b", "a") > 5')
+    assert found.answer is None and "groups of events" in found.reason

@@ -103,7 +103,8 @@ class Scope:
 
     def _last(self, counts: Int64) -> Int64:
         rows = Cut(self.order, counts).last
-        return rows[self.order.trace.kind[rows] != Kind.FAULT]
+        last: Int64 = rows[self.order.trace.kind[rows] != Kind.FAULT]
+        return last
 
     def steps(self, changes: Mapping[int, NDArray[np.bool_]]) -> Steps | str:
         """The events after which something changed, with the order among them; or why they are too many.

@@ -72,7 +72,7 @@ class Lattice:
         level: set[Counts] = {(0,) * len(states)}
         size, limit = 0, self.steps.scope.limit
         while level:
-            judged = []
+            judged: list[tuple[Counts, bool]] = []
             for counts in sorted(level):
                 if self.examined >= limit:
                     self._give_up(f"more than {limit:,} consistent cuts", size)

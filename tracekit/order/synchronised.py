@@ -1,11 +1,11 @@
 """The order that synchronised clocks imply, beside happens-before.
 
 Where two processes' clocks never differ by more than the skew, an event whose clock shows more than the skew less than
-another's came before it (Stoller, "Detecting Global Predicates in Distributed Systems with Clocks", 2000, calls the
-cuts that this leaves strongly consistent for exact clocks, and bounds clocks' uncertainty so). This relation is an
-interval order: of two pairs e, f and g, h in it, e comes before h or g before f. So a way that takes it twice, with
-messages between, can take it once, or else it contradicts the messages; and the two orders together are:
-happens-before, at most one step by the clock, happens-before.
+another's definitely occurred before it (Stoller, "Detecting Global Predicates in Distributed Systems with Clocks",
+Distributed Computing 2000, who takes clocks alone; here messages count beside them). This is an interval order: of two
+pairs e, f and g, h in it, e comes before h or g before f. So a way that takes it twice, with messages between,
+can take it once, or else it contradicts the messages; and the two orders together are: happens-before, at most one step
+by the clock, happens-before.
 """
 
 from __future__ import annotations

@@ -3,8 +3,10 @@
 A total (tokens held, messages in flight) changes by a fixed weight at each event, so its value in a cut is a sum of
 weights over the events inside. The consistent cuts are the sets of events closed under the past, and the one of largest
 weight is a maximum closure of a graph, found by a minimum cut (Picard, "Maximal Closure of a Graph and Applications to
-Combinatorial Problems", 1976; for global predicates Chase and Garg, "Detection of Global Predicates: Techniques and
-their Limitations", 1998).
+Combinatorial Problems", 1976). So Groselj 1993 bounds messages in flight, Chase and Garg ("Detection of Global
+Predicates: Techniques and their Limitations", 1998) sums over processes, and Wu ("On Detection of Bounded Global
+Predicates", Computer Journal 1998) both together. Whether a total is exactly a number is NP-complete (Chen and Wu,
+"Detection of Summative Global Predicates", 1997), unless no event changes it by more than one.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from tracekit.order.cuts import Cut
 from tracekit.order.scope import Scope, Steps
 
 Int64 = NDArray[np.int64]
-NODES = 400_000
+NODES = 500_000
 """Groups of events up to which the minimum cut is tried."""
 CAPACITY = 2**31 - 3
 """The most that all weights above zero may be together, once divided by what divides them all."""
@@ -40,7 +42,8 @@ def extreme(scope: Scope, levels: Levels, largest: bool) -> Extreme:
     """The largest, or smallest, total over the consistent cuts of a scope.
 
     levels: per process, what its first events add. O(n) and a minimum cut in a graph with at most one node for each
-    change from receiving to sending; measured: 2 s for 1M events of which 60% are sends and receives.
+    change from receiving to sending. Measured, 10 processes, 60% sends and receives: 100k events 0.3 s, 1M 10 s; with
+    clocks beside them 3 s for 100k.
     """
     signed = levels if largest else {p: -level for p, level in levels.items()}
     network = _of_events(scope, signed) if scope.clocks is None else _of_steps(scope, signed)
@@ -87,6 +90,8 @@ class _Network:
 
     def closure(self) -> NDArray[np.bool_] | str:
         """Shape of `weights`: which events a cut of largest weight holds."""
+        if self._paid():
+            return np.zeros(len(self.weights), np.bool_)
         requires, required = (np.zeros(len(self.weights), np.int8) for _ in range(2))
         requires[self.targets] = 1
         required[self.sources] = 1
@@ -106,6 +111,20 @@ class _Network:
         targets = np.concatenate([node[self.targets], follows])
         held = _closure(so_far[ends] - so_far[begins], sources, targets)
         return held if isinstance(held, str) else np.append(held, True)[node]
+
+    def _paid(self) -> bool:
+        """Whether what each event adds is taken away by the events that send to it: then nothing is gained at all.
+
+        So it is with the fewest messages in flight, of which little can be joined.
+        """
+        gain = np.maximum(self.weights, 0)
+        once, share = np.zeros(len(gain), np.bool_), np.zeros(len(gain), np.int64)
+        once[self.targets] = True
+        if bool((gain[~once] > 0).any()):
+            return False
+        targets, first = np.unique(self.targets, return_index=True)
+        np.add.at(share, self.sources[first], gain[targets])
+        return bool((share <= np.maximum(-self.weights, 0)).all())
 
 
 def _closure(weights: Int64, sources: Int64, targets: Int64) -> NDArray[np.bool_] | str:
@@ -185,8 +204,8 @@ def between(scope: Scope, condition: Sum, low: Cut, high: Cut) -> Cut | str | No
     """A cut with exactly the number that a total is compared with, on a way from one cut to another, event by event.
 
     The way goes from the first cut back to what both hold, and from there to the second. Where no event changes the
-    total by more than one, it meets every number between the two cuts' totals (Chase and Garg 1998, of relational
-    predicates); else None means that this way does not. A text says why it was not tried.
+    total by more than one, it meets every number between the two cuts' totals; else None means that this way does not.
+    A text says why it was not tried.
     """
     steps = scope.steps({p: changed(level) for p, level in condition.levels.items()})
     if isinstance(steps, str):
