@@ -125,7 +125,7 @@ def _state(execution: Execution, expression: str, found: Detection) -> str:
     if cut is not None:
         states = {name: s for name, s in replace(found, cut=cut).states().items() if name != NEMESIS}
         wanted = fields_of(parse(expression))
-        width = max(len(clean(name)) for name in states) + 2
+        width = max(7, *(len(clean(name)) for name in states)) + 2
         lines += ["", f"  {'process':<{width}}{'after':<14}state"]
         for name, state in list(states.items())[:PROCESSES]:
             told = [f"{key} {state[key]}" for key in wanted if key in state]
