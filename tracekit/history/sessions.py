@@ -64,6 +64,7 @@ class Sessions:
     unclear: operations left out that do something else than reading or writing, or nobody knows what.
     unclear_keys: shape (len(names),): the keys of those, on which every read is `AMBIGUOUS`.
     overlapping: operations invoked while their client had another one open: then sessions have no order.
+    initial: codes of the values that a read of the initial value may return: nil, and "" where the model says so.
     unread: how many open writes were left out.
     unconstrained: how many reads were left out because they demand nothing (nil under nil=any, unknown beginnings).
     """
@@ -82,6 +83,7 @@ class Sessions:
     unclear: Int64
     unclear_keys: Bool
     overlapping: Int64
+    initial: tuple[int, ...] = (0,)
     unread: int = 0
     unconstrained: int = 0
 
@@ -154,6 +156,7 @@ def sessions_of(
         unclear=np.flatnonzero(unclear),
         unclear_keys=unclear_keys,
         overlapping=np.flatnonzero(overlapping(trace, operations)),
+        initial=(0, empty) if empty_is_absent and empty >= 0 else (0,),
         unread=int(left_out.sum()),
         unconstrained=int(free.sum()),
     )

@@ -28,6 +28,12 @@ NOBODY = -2
 
 
 @kernel
+def counts(reader: int, chain: int) -> bool:
+    """Whether the reads of a chain come after the writes that they read from."""
+    return chain == reader if reader >= 0 else reader == ALL
+
+
+@kernel
 def clocks(
     starts: Array,
     ends: Array,
@@ -63,7 +69,7 @@ def clocks(
             u = cursor_out[c]
             blocker = -1
             source = nodes[u, 2]
-            joins = source >= 0 and reader in (ALL, c)
+            joins = source >= 0 and counts(reader, c)
             if joins and source >= cursor_out[nodes[source, 0]]:
                 blocker = source
             e = heads[u]
@@ -164,7 +170,7 @@ def overwritten(
     found = 0
     for u in range(first, last):
         chain = nodes[u, 0]
-        advance(now, u, nodes, heads, edges, clocks, reader in (ALL, chain))
+        advance(now, u, nodes, heads, edges, clocks, counts(reader, chain))
         culprit_out[u] = -1
         source = nodes[u, 2]
         if source < -1:
@@ -215,7 +221,7 @@ def conflicts(
     most = len(found_out)
     for u in range(first, last):
         chain = nodes[u, 0]
-        advance(now, u, nodes, heads, edges, clocks, reader in (ALL, chain))
+        advance(now, u, nodes, heads, edges, clocks, counts(reader, chain))
         source = nodes[u, 2]
         if source < -1:
             continue
@@ -243,3 +249,138 @@ def link(found: Array, heads: Array, edges: Array, start: int) -> None:
         edges[start + i, 0] = found[i, 0]
         edges[start + i, 1] = heads[found[i, 1]]
         heads[found[i, 1]] = start + i
+
+
+@kernel
+def followers(
+    nodes: Array,
+    clocks: Array,
+    key_groups: Array,
+    groups: Array,
+    members: Array,
+    found_out: Array,
+    first: int,
+    last: int,
+    count: int,
+) -> int:
+    """Edges that the reads of one chain, nodes first..last-1, force where one order holds for all: a read of w comes
+    before every write of the key that comes after w; a read of the initial value before every write of the key.
+
+    Of each chain the first such write is enough. found_out, count: as of `conflicts`. Edges that the clocks imply are
+    left out. All nodes have clocks.
+    """
+    most = len(found_out)
+    for u in range(first, last):
+        source = nodes[u, 2]
+        if source < -1:
+            continue
+        chain, key = nodes[u, 0], nodes[u, 1]
+        for g in range(key_groups[key], key_groups[key + 1]):
+            low, high = groups[g, 1], groups[g + 1, 1]
+            end = high
+            while source >= 0 and low < high:
+                middle = (low + high) // 2
+                w = members[middle]
+                if w != source and source < clocks[nodes[w, 3], nodes[source, 0]]:
+                    high = middle
+                else:
+                    low = middle + 1
+            if low == end:
+                continue
+            w = members[low]
+            if u < clocks[nodes[w, 3], chain]:
+                continue
+            if count < most:
+                found_out[count, 0] = u
+                found_out[count, 1] = w
+                found_out[count, 2] = u
+            count += 1
+    return count
+
+
+WRITE, OPEN, READ, EITHER, BLANK, FREE = range(6)
+"""Kinds of steps: a write; one that may never have happened; a read of one write; of any write of its value; the same
+or the initial value; a read that demands nothing."""
+
+
+@kernel
+def fits(u: int, steps: Array, current: Array) -> bool:
+    """Whether a read may happen now. steps: shape (n, 5): kind, key, value, source, rank. current: by key the last
+    write, -1 for the initial value."""
+    kind, now = steps[u, 0], current[steps[u, 1]]
+    if kind == READ:
+        return now == steps[u, 3]
+    if kind == FREE:
+        return True
+    if now < 0:
+        return kind == BLANK
+    return steps[now, 2] == steps[u, 2]
+
+
+@kernel
+def sequence(
+    starts: Array,
+    nodes: Array,
+    steps: Array,
+    heads: Array,
+    edges: Array,
+    pending_out: Array,
+    current_out: Array,
+    order_out: Array,
+) -> int:
+    """One order of all operations in which every read fits, taking reads as soon as they do and else the write that
+    was recorded first among those that hide nothing from a read; without ever going back.
+
+    pending_out: shape (n,), on entry how many reads of each write there are. current_out: shape (keys,), filled with
+    -1. Returns how many operations were put into order_out. O(n k).
+    """
+    k = len(starts) - 1
+    cursor = np.empty(k, np.int32)
+    for c in range(k):
+        cursor[c] = starts[c]
+    count = 0
+    while True:
+        moved = True
+        while moved:
+            moved = False
+            for c in range(k):
+                while cursor[c] < starts[c + 1]:
+                    u = cursor[c]
+                    if (
+                        steps[u, 0] <= OPEN
+                        or not fits(u, steps, current_out)
+                        or blocked(u, nodes, heads, edges, cursor)
+                    ):
+                        break
+                    if steps[u, 0] == READ and steps[u, 3] >= 0:
+                        pending_out[steps[u, 3]] -= 1
+                    cursor[c] += 1
+                    order_out[count] = u
+                    count += 1
+                    moved = True
+        best = -1
+        for c in range(k):
+            u = cursor[c]
+            if u == starts[c + 1] or steps[u, 0] > OPEN or (best >= 0 and steps[u, 4] > steps[best, 4]):
+                continue
+            now = current_out[steps[u, 1]]
+            if (now >= 0 and pending_out[now] > 0) or blocked(u, nodes, heads, edges, cursor):
+                continue
+            best = u
+        if best < 0:
+            return count
+        current_out[steps[best, 1]] = best
+        cursor[nodes[best, 0]] += 1
+        order_out[count] = best
+        count += 1
+
+
+@kernel
+def blocked(u: int, nodes: Array, heads: Array, edges: Array, cursor: Array) -> bool:
+    """Whether something that must come before a node has not happened."""
+    e = heads[u]
+    while e >= 0:
+        if edges[e, 0] >= cursor[nodes[edges[e, 0], 0]]:
+            return True
+        e = edges[e, 1]
+    return False

@@ -149,7 +149,7 @@ def memory(execution: Execution, options: Options) -> CheckResult:
         found: list[Callable[[], Violation]] = []
         rounds, left = 0, []
         for chain in order.chains.readers:
-            saturated = saturate(order.chains, chain, order.reader, order.extra, budget, _past(order, chain))
+            saturated = saturate(order.chains, [chain], order.reader, order.extra, budget, _past(order, chain))
             rounds = max(rounds, saturated.rounds)
             if not saturated.finished:
                 left.append(chain)

@@ -38,6 +38,7 @@ class Tie(IntEnum):
     READ_FROM = 1
     MESSAGE = 2
     CONFLICT = 3
+    REPLACED = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,12 +69,13 @@ class Edges:
         return cls(start.astype(np.int32), end.astype(np.int32), np.full(n, tie, np.int8), nothing, nothing)
 
     def with_conflicts(self, found: Int32) -> Edges:
-        """These edges and behind them conflicts, shape (e, 3): from, to, read."""
+        """These edges and behind them conflicts, shape (e, 3): from, to, read; from a read itself where it is replaced."""
         n = len(found)
+        tie = np.where(found[:, 0] == found[:, 2], np.int8(Tie.REPLACED), np.int8(Tie.CONFLICT))
         return Edges(
             np.concatenate([self.start, found[:, 0]]),
             np.concatenate([self.end, found[:, 1]]),
-            np.concatenate([self.tie, np.full(n, Tie.CONFLICT, np.int8)]),
+            np.concatenate([self.tie, tie]),
             np.concatenate([self.read, found[:, 2]]),
             np.concatenate([self.known, np.full(n, len(self), np.int32)]),
         )
@@ -154,10 +156,11 @@ class Chains:
 def chains_of(execution: Execution) -> Chains:
     """The chains of an execution's sessions; ask through `execution.derive`. O(n log n)."""
     history = execution.derive(history_of)
-    return _chains(history, np.zeros(len(history.sessions), np.bool_))
+    return chains_with_clocks(history, np.zeros(len(history.sessions), np.bool_))
 
 
-def _chains(history: SessionHistory, clocked: NDArray[np.bool_]) -> Chains:
+def chains_with_clocks(history: SessionHistory, clocked: NDArray[np.bool_]) -> Chains:
+    """The chains of sessions; beside the writes, the chosen entries have clocks of their own: edges may start there."""
     sessions = history.sessions
     n, count = len(sessions), sessions.count
     last = np.zeros(n, np.bool_)
@@ -265,7 +268,7 @@ def causal_order_of(execution: Execution) -> CausalOrder:
         found, doubt = _recorded(execution, chains)
         clocked = np.zeros(len(chains.nodes), np.bool_)
         clocked[chains.entry[found.start]] = True
-        chains = _chains(chains.history, clocked)
+        chains = chains_with_clocks(chains.history, clocked)
         extra = chains.branches + found
         what = "sessions, reads and recorded messages" if causality == "both" else "recorded messages alone"
         words = f"causality: {what} ({len(found)} edges between sessions)"

@@ -23,6 +23,7 @@ class Saturated:
     cursor, waits: as of `CausalOrder`: where a cycle stopped it; waits is -1 everywhere where it is acyclic.
     missed: nodes of a read of an initial value and of a write of its key before it; None where there is none.
     rounds: how often conflicts were looked for. finished: whether the budget sufficed.
+    lists: all edges but reads-from, as the kernels want them; None where something is wrong.
     """
 
     edges: Edges
@@ -31,6 +32,7 @@ class Saturated:
     missed: tuple[int, int] | None = None
     rounds: int = 1
     finished: bool = True
+    lists: tuple[Int32, Int32] | None = None
 
     @property
     def cyclic(self) -> bool:
@@ -54,20 +56,22 @@ def with_conflicts(order: CausalOrder) -> Saturated:
 
 def saturate(
     chains: Chains,
-    chain: int,
+    of_chains: list[int],
     reader: int,
     extra: Edges,
     budget: Budget,
     begun: tuple[Int32, Int32] | None = None,
+    total: bool = False,
 ) -> Saturated:
-    """The least order that has what is given and all conflicts that the reads of one chain force in it (HB of
-    Bouajjani et al., for the chain's last operation). O(n k) a round.
+    """The least order that has what is given and all conflicts that the reads of some chains force in it. O(n k) a
+    round. Of one chain it is HB of Bouajjani et al., for the chain's last operation.
 
     Parameters
     ----------
+    total: one order is to hold for all, so a read also comes before the writes that come after the one it read.
     reader: whose reads come after their writes (see `tracekit.kernels.causal`).
     extra: edges beside chains and reads-from.
-    begun: the clocks of the order without conflicts, and where the past of the chain's last operation ends in each
+    begun: the clocks of the order without conflicts, and where the past of a chain's last operation ends in each
         chain, where these are known; else everything is looked at.
     """
     n, k = len(chains.nodes), chains.count
@@ -80,24 +84,27 @@ def saturate(
     clocks = None
     if begun is not None:
         clocks, ends = begun[0], np.maximum(begun[1], starts)
-    total = int((ends.astype(np.int64) - starts).sum())
+    nodes_within = int((ends.astype(np.int64) - starts).sum())
     rounds = 0
     while True:
         if clocks is None:
             ordered = chains.kernels.clocks(starts, ends, chains.nodes, heads, linked, own, cursor, waits, reader)
-            if ordered < total:
+            if ordered < nodes_within:
                 return Saturated(_explained(chains, reader, extra, parts), cursor, waits, rounds=rounds)
         rounds += 1
-        found = _conflicts(chains, heads, linked, own if clocks is None else clocks, [chain], reader)
+        found = _conflicts(chains, heads, linked, own if clocks is None else clocks, of_chains, reader)
         clocks = None
         waits[:] = -1
+        if total:
+            found = np.concatenate([found[found[:, 1] >= 0], _followers(chains, own, of_chains)])
         initial = np.flatnonzero(found[:, 1] < 0)
         if len(initial):
             first = found[initial[0]]
             missed = (int(first[2]), int(first[0]))
             return Saturated(_explained(chains, reader, extra, parts), cursor, waits, missed, rounds)
         if not len(found) or budget.left < 0:
-            return Saturated(extra, cursor, waits, rounds=rounds, finished=not len(found))
+            done = not len(found)
+            return Saturated(extra, cursor, waits, rounds=rounds, finished=done, lists=(heads, linked))
         found = found[np.unique(found[:, 0].astype(np.int64) * n + found[:, 1], return_index=True)[1]]
         parts.append(found)
         if used + len(found) > len(linked):
@@ -126,6 +133,29 @@ def _conflicts(chains: Chains, heads: Int32, linked: Int32, clocks: Int32, of_ch
                 chains.nodes, heads, linked, clocks, chains.key_groups, chains.groups, chains.members, found,
                 *chains.span(chain), reader, count,
             )  # fmt: skip
+            if after <= len(found):
+                break
+            found = np.concatenate([found[:count], np.empty((2 * after - count, 3), np.int32)])
+        count = after
+    return found[:count]
+
+
+def _followers(chains: Chains, clocks: Int32, of_chains: list[int]) -> Int32:
+    """int32, shape (e, 3): edges from reads to the writes that replaced what they read."""
+    found = np.empty((1024, 3), np.int32)
+    count = 0
+    for chain in of_chains:
+        while True:
+            after = chains.kernels.followers(
+                chains.nodes,
+                clocks,
+                chains.key_groups,
+                chains.groups,
+                chains.members,
+                found,
+                *chains.span(chain),
+                count,
+            )
             if after <= len(found):
                 break
             found = np.concatenate([found[:count], np.empty((2 * after - count, 3), np.int32)])

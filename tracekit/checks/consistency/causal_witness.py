@@ -190,20 +190,25 @@ class Story:
         if tie is Tie.CONFLICT:
             reader = self.chains.history.client(int(self.chains.entry[self.edges.read[e]]))
             return start, end, f"conflict: {reader} had seen the first when it read the second"
+        if tie is Tie.REPLACED:
+            return start, end, "conflict: the write replaced what was read"
         reasons = {Tie.SESSION: "same session", Tie.READ_FROM: "read-from", Tie.MESSAGE: "message"}
         return start, end, reasons[tie]
 
     def _needed(self, edges: Sequence[int]) -> list[tuple[int, int, str]]:
         """What explains the conflicts among some edges: the read that forces each, and why it had seen the first."""
         steps: list[tuple[int, int, str]] = []
-        todo, seen = [e for e in edges if self.edges.tie[e] == Tie.CONFLICT], set(edges)
+        todo, seen = [e for e in edges if self.edges.tie[e] >= Tie.CONFLICT], set(edges)
         while todo:
             e = todo.pop(0)
-            read = int(self.edges.read[e])
-            steps.append((int(self.edges.end[e]), read, "read-from"))
-            way, used = self.way(int(self.edges.start[e]), read, int(self.edges.known[e]))
+            read, source = int(self.edges.read[e]), int(self.chains.nodes[self.edges.read[e], 2])
+            steps += [(source, read, "read-from")] if source >= 0 else []
+            # The write was before the read, or after the one that was read; before it is nothing but the initial value.
+            replaced = self.edges.tie[e] == Tie.REPLACED
+            between = (source, int(self.edges.end[e])) if replaced else (int(self.edges.start[e]), read)
+            way, used = self.way(*between, int(self.edges.known[e])) if between[0] >= 0 else ([], [])
             steps += way
-            todo += [u for u in used if u not in seen and self.edges.tie[u] == Tie.CONFLICT]
+            todo += [u for u in used if u not in seen and self.edges.tie[u] >= Tie.CONFLICT]
             seen |= set(used)
         return steps
 

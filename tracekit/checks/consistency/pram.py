@@ -63,7 +63,7 @@ def pram(execution: Execution, options: Options) -> CheckResult:
     tell: list[Callable[[], Violation]] = [partial(history.thin_air_read, int(e)) for e in thin[:LISTED]]
     total, left, rounds = len(thin), [], 0
     for chain in chains.readers:
-        found = saturate(chains, chain, chain, chains.branches, budget)
+        found = saturate(chains, [chain], chain, chains.branches, budget)
         rounds = max(rounds, found.rounds)
         if not found.finished:
             left.append(history.client(int(chains.entry[chains.span(chain)[0]])))

@@ -53,6 +53,7 @@ class SessionHistory:
     choice: the model, with its options; None: none was declared and none covers all operations.
     reasons: why what holds may not be said to hold; one sentence each.
     excuses: what may excuse any violation: not recorded writes may explain what was read.
+    ambiguity: reads whose write is not determined, for the checks that need to know it; empty where all are.
     """
 
     execution: Execution
@@ -60,6 +61,7 @@ class SessionHistory:
     choice: Choice | None
     reasons: tuple[str, ...]
     excuses: tuple[str, ...]
+    ambiguity: str = ""
 
     @property
     def operations(self) -> Operations:
@@ -88,6 +90,7 @@ class SessionHistory:
         *,
         method: str,
         reasons: tuple[str, ...] = (),
+        ambiguous: bool = True,
         tried: tuple[str, ...] = (),
         rests_on: tuple[str, ...] = (),
         facts: dict[str, Any] | None = None,
@@ -95,10 +98,11 @@ class SessionHistory:
     ) -> CheckResult:
         """A check's result: what was found, unless the recording excuses it.
 
-        reasons: the check's own reasons against saying that the property holds.
+        reasons: the check's own reasons against saying that the property holds. ambiguous: whether reads without a
+        determined write are one.
         """
         sessions = self.sessions
-        own = [*self.reasons, *reasons]
+        own = [*self.reasons, *([self.ambiguity] if ambiguous and self.ambiguity else []), *reasons]
         listed = tuple(violations)
         excuses = [*self.excuses, *self._odd_values()] if total else []
         if excuses:
@@ -251,7 +255,6 @@ def history_of(execution: Execution) -> SessionHistory:
             f"{len(sessions.unclear)} operations are no plain reads and writes, or cannot be told apart (first: "
             f"{first}): reads at {int(sessions.unclear_keys.sum())} of {len(sessions.names)} keys are not judged"
         )
-    reasons += _ambiguity(execution, sessions)
     spoiled = trace.set_aside.spoiling(lambda name: name not in HARMLESS_FIELDS and "." not in name)
     if spoiled:
         reasons.append(f"{spoiled}: they may belong to operations")
@@ -261,14 +264,14 @@ def history_of(execution: Execution) -> SessionHistory:
             excuses.append(f"the recording of {who} {what}, so unseen writes may explain it.")
     if not trace.complete and operations.real_time.column == "time_ns":
         excuses.append("the file is not complete, so unseen writes may explain it.")
-    return SessionHistory(execution, sessions, choice, tuple(reasons), tuple(excuses))
+    return SessionHistory(execution, sessions, choice, tuple(reasons), tuple(excuses), _ambiguity(execution, sessions))
 
 
-def _ambiguity(execution: Execution, sessions: Sessions) -> list[str]:
+def _ambiguity(execution: Execution, sessions: Sessions) -> str:
     """Reads whose write is not determined. With them the problem is NP-hard (the paper's Section 4)."""
     reads = np.flatnonzero((sessions.source == AMBIGUOUS) & ~sessions.unclear_keys[sessions.key])
     if not len(reads):
-        return []
+        return ""
     first = int(reads[0])
     same = (sessions.key == sessions.key[first]) & (sessions.value == sessions.value[first]) & sessions.write
     value = value_text(execution.operations.returned, int(sessions.operation[first]))
@@ -276,7 +279,7 @@ def _ambiguity(execution: Execution, sessions: Sessions) -> list[str]:
     written = f"{times} times" if times > 1 else "as well as being the initial value"
     where = sessions.key_name(int(sessions.key[first]))
     what = f"{len(reads)} reads have no determined write: {value} was written {written} at {where}"
-    return [f"{what} (values that are not unique make the problem NP-hard)"]
+    return f"{what} (values that are not unique make the problem NP-hard)"
 
 
 def _is_canonical(text: str) -> bool:
