@@ -107,6 +107,10 @@ class Simulator:
         self._pushed += 1
         heappush(self._heap, (time, self._pushed, action, first, second))
 
+    def last_arrival(self) -> int:
+        """When the last of the messages that are under way now arrives; now where none is."""
+        return max((time for time, _, action, *_ in self._heap if action == self._deliver), default=self.now)
+
     def run(self) -> None:
         """Runs to the end.
 

@@ -1,4 +1,4 @@
-"""Closed-loop clients of a replicated key-value store: each has one operation at a time under way.
+"""Closed-loop clients of a replicated store: each has one operation at a time under way, drawn from a mix.
 
 As in Jepsen: an operation without an answer ends as ``info``, it may or may not have happened. Then its process ends
 as well, and a new one goes on (c1, c1.2, c1.3, ...), so that every process is sequential.
@@ -6,10 +6,10 @@ as well, and a new one goes on (c1, c1.2, c1.3, ...), so that every process is s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from reference_impls.protocols.kv_store import Command
 from reference_impls.runtime.effects import (
@@ -34,12 +34,31 @@ THINK = (100_000, 2 * MILLISECOND)
 """Between two operations."""
 
 
+class Mix(NamedTuple):
+    """Which operations clients choose.
+
+    Attributes
+    ----------
+    choose: the next operation of a client: its f, key and value in the trace's terms.
+    objects: keys that are used beside the registers k1, k2, ...
+    """
+
+    choose: Callable[[Quota, Random], tuple[str, str, str | None]]
+    objects: tuple[str, ...] = ()
+
+    def keys(self, registers: int) -> list[str]:
+        """Every key that is used."""
+        return [*(f"k{i + 1}" for i in range(registers)), *self.objects]
+
+
 @dataclass
 class Quota:
     """What is left to do for one client, through all its processes.
 
     Attributes
     ----------
+    left: operations still to begin, each chosen by `mix`.
+    keys: how many registers there are.
     number: operations begun; every written value is `number * clients + index`, so that no value is written twice.
     seen: what the client last saw at each key, which is what its cas expects.
     """
@@ -48,8 +67,14 @@ class Quota:
     clients: int
     left: int
     keys: int
+    mix: Mix
     number: int = 0
     seen: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def new(self) -> str:
+        """A value that nobody has written before."""
+        return str(self.number * self.clients + self.index)
 
 
 class KvClient:
@@ -57,6 +82,7 @@ class KvClient:
 
     Parameters
     ----------
+    servers: whom it may ask; a client that knows one server only is sticky: it has one session there.
     request: makes the protocol's request message of a command. Answers have `number`, `status` (ok, fail, redirect),
         `value` and `leader`.
     """
@@ -114,16 +140,8 @@ class KvClient:
         return [invoke, SetTimer("give-up", GIVE_UP), *self._ask(command)]
 
     def _choose(self) -> Command:
-        """Half reads; of the rest, three writes to two cas, where the client has seen a value that it can expect."""
-        quota = self.quota
-        key = f"k{self.random.randint(1, quota.keys)}"
-        new = str(quota.number * quota.clients + quota.index)
-        dice = self.random.random()
-        if dice < 0.5:
-            return Command(self.name, quota.number, "read", key, None)
-        if dice < 0.8 or key not in quota.seen:
-            return Command(self.name, quota.number, "write", key, new)
-        return Command(self.name, quota.number, "cas", key, f"[{quota.seen[key]},{new}]")
+        f, key, value = self.quota.mix.choose(self.quota, self.random)
+        return Command(self.name, self.quota.number, f, key, value)
 
     def _complete(self, command: Command, status: str, value: str | None) -> Sequence[Effect]:
         self.command = None
@@ -152,9 +170,69 @@ class KvClient:
         return SetTimer("next", self.random.randint(*THINK))
 
 
-def quotas(operations: int, clients: int) -> Mapping[str, Quota]:
-    """The operations shared out among clients c1, c2, ...; about eighty to a key, so that keys grow with the run."""
-    keys = max(3, operations // 80)
+def _with_cas(quota: Quota, random: Random) -> tuple[str, str, str | None]:
+    """Half reads; of the rest, three writes to two cas, where the client has seen a value that it can expect."""
+    key = f"k{random.randint(1, quota.keys)}"
+    dice = random.random()
+    if dice < 0.5:
+        return "read", key, None
+    if dice < 0.8 or key not in quota.seen:
+        return "write", key, quota.new
+    return "cas", key, f"[{quota.seen[key]},{quota.new}]"
+
+
+def _registers(quota: Quota, random: Random) -> tuple[str, str, str | None]:
+    """Half reads, half writes."""
+    key = f"k{random.randint(1, quota.keys)}"
+    return ("read", key, None) if random.random() < 0.5 else ("write", key, quota.new)
+
+
+CART, HITS = "cart", "hits"
+"""A set and a counter."""
+
+
+def _objects(quota: Quota, random: Random) -> tuple[str, str, str | None]:
+    """Half on registers; the rest puts few elements into a set and takes them out again, and counts."""
+    if random.random() < 0.5:
+        return _registers(quota, random)
+    by = str(random.randint(1, 4))
+    return random.choice(
+        [
+            ("read", CART, None),
+            ("add", CART, by),
+            ("remove", CART, by),
+            ("read", HITS, None),
+            ("increment", HITS, by),
+            ("decrement", HITS, by),
+        ]
+    )
+
+
+def _one_after_the_other(quota: Quota, random: Random) -> tuple[str, str, str | None]:
+    return "read", quota.mix.objects[quota.number - 1], None
+
+
+REGISTERS_WITH_CAS = Mix(_with_cas)
+REGISTERS = Mix(_registers)
+OBJECTS = Mix(_objects, (CART, HITS))
+
+
+def registers(operations: int) -> int:
+    """How many there are: about eighty operations to a key, so that keys grow with the run."""
+    return max(3, operations // 80)
+
+
+def quotas(operations: int, clients: int, mix: Mix) -> dict[str, Quota]:
+    """The operations shared out among clients c1, c2, ..."""
+    keys = registers(operations)
     return {
-        f"c{i + 1}": Quota(i, clients, operations // clients + (i < operations % clients), keys) for i in range(clients)
+        f"c{i + 1}": Quota(i, clients, operations // clients + (i < operations % clients), keys, mix)
+        for i in range(clients)
     }
+
+
+def final_reads(servers: int, operations: int, mix: Mix) -> dict[str, Quota]:
+    """One reader a server, r1, r2, ...; each reads every key once."""
+    keys = mix.keys(registers(operations))
+    reads = Mix(_one_after_the_other, tuple(keys))
+    return {f"r{i + 1}": Quota(i, servers, len(keys), 0, reads) for i in range(servers)}

@@ -14,13 +14,13 @@ from reference_impls.runtime.process import Process
 from reference_impls.runtime.recording import Recording
 from reference_impls.runtime.settings import coverage
 from reference_impls.runtime.simulator import Host, Simulator
-from reference_impls.workloads.kv import KvClient, quotas
+from reference_impls.workloads.kv import REGISTERS_WITH_CAS, KvClient, Mix, final_reads, quotas
 from tracekit.protocols import Simulation
 from tracekit.trace.run import Run
 from tracekit.trace.trace import Trace
 
 SETTLE = SECOND
-"""How long the run goes on, healed and without clients, so that the trace ends calmly."""
+"""How long the run goes on, healed and without clients: before the final reads, if there are any, and at the end."""
 
 Progress = Callable[[int, int], None]
 
@@ -35,6 +35,8 @@ class KvCluster:
     make: a new incarnation of a node, from its name, all nodes' names and its own randomness.
     request: a client's command as the protocol's message.
     faults, ambushes: what the run has to bear.
+    mix: what the clients do.
+    sessions: each client stays with one server, and when all is over, every key is read at every server.
     """
 
     domain: str
@@ -42,6 +44,8 @@ class KvCluster:
     request: Callable[[Command], Message]
     faults: Sequence[str]
     ambushes: Sequence[Ambush] = ()
+    mix: Mix = REGISTERS_WITH_CAS
+    sessions: bool = False
 
 
 class KvRun:
@@ -58,9 +62,10 @@ class KvRun:
         nodes = [self._node(name) for name in self.names]
         pace = max(1.0, simulation.operations / 1000)
         self.nemesis = Nemesis(self.simulator, nodes, self._random("faults"), pace)
-        self.quotas = quotas(simulation.operations, simulation.clients)
+        self.quotas = quotas(simulation.operations, simulation.clients, cluster.mix)
         self.client_of: dict[str, tuple[str, int]] = {}
         self.active = 0
+        self.over = False
 
     def trace(self, run: Run) -> Trace:
         """Simulates from start to end. The trace declares `run` and what only the run itself can know."""
@@ -75,6 +80,7 @@ class KvRun:
                 run,
                 coverage=coverage(recording.processes),
                 bounds={} if slow else self.simulator.network.bounds(),
+                quiescent=True if self.cluster.sessions else None,
                 other={**run.other, "faults": list(self.cluster.faults)},
             )
         )
@@ -98,7 +104,9 @@ class KvRun:
 
     def _start_client(self, client: str, incarnation: int) -> None:
         name = client if incarnation == 1 else f"{client}.{incarnation}"
-        process = KvClient(name, self.names, self.quotas[client], self.cluster.request, self._random(name))
+        quota = self.quotas[client]
+        servers = [self.names[quota.index % len(self.names)]] if self.cluster.sessions else self.names
+        process = KvClient(name, servers, quota, self.cluster.request, self._random(name))
         self.client_of[name] = (client, incarnation)
         self.active += 1
         self._host(name, lambda: process)
@@ -110,9 +118,24 @@ class KvRun:
         if self.quotas[client].left:
             self._start_client(client, incarnation + 1)
         elif not self.active:
-            self.nemesis.stop()
+            self._come_to_rest()
+
+    def _come_to_rest(self) -> None:
+        """Everything heals. Final reads wait for requests that are still under way, of clients that have given up."""
+        self.nemesis.stop()
+        if self.over or not self.cluster.sessions:
             self.simulator.end = self.simulator.now + SETTLE
+            return
+        self.over = True
+        self.simulator.at(self.simulator.last_arrival() + SETTLE, self._read_everywhere)
+
+    def _read_everywhere(self, *_: object) -> None:
+        readers = final_reads(len(self.names), self.simulation.operations, self.cluster.mix)
+        self.quotas |= readers
+        for reader in readers:
+            self._start_client(reader, 1)
 
     def _completed(self, operations: int) -> None:
-        if self.progress and (operations % 64 == 0 or operations == self.simulation.operations):
-            self.progress(operations, self.simulation.operations)
+        wanted = self.simulation.operations
+        if self.progress and (operations == wanted or (operations % 64 == 0 and operations < wanted)):
+            self.progress(operations, wanted)
