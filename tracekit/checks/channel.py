@@ -62,7 +62,7 @@ def delivery(execution: Execution, options: Options) -> CheckResult:
         return CheckResult(reasons=(f"{communication:,} sends and receives carry no message id (column message)",))
     found = _Findings(execution)
     reasons: list[str] = []
-    excuse = _may_have_missed_sends(trace)
+    excuse = may_have_missed_sends(trace)
     if excuse and len(messages.orphans):
         reasons.append(f"{len(messages.orphans):,} receives have no send, but {excuse}")
     elif len(messages.orphans):
@@ -95,7 +95,7 @@ def delivery(execution: Execution, options: Options) -> CheckResult:
     )
 
 
-def _may_have_missed_sends(trace: Trace) -> str:
+def may_have_missed_sends(trace: Trace) -> str:
     """Why a send may be missing from the recording; empty where none can be."""
     if trace.set_aside.count:
         return f"{trace.set_aside.count:,} rows or fields were set aside"

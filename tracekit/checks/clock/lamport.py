@@ -11,6 +11,7 @@ from tracekit.checks.clock.convention import Convention
 from tracekit.checks.clock.findings import (
     ANOMALIES,
     DUPLICATE,
+    SHOWN,
     Findings,
     located,
     misplaced,
@@ -18,6 +19,7 @@ from tracekit.checks.clock.findings import (
     with_places,
 )
 from tracekit.checks.clock.timed import Timed, absent_zeros
+from tracekit.checks.clock.unmatched import Unmatched
 from tracekit.execution import Execution, Options
 from tracekit.kernels.engine import kernels
 from tracekit.registry import check
@@ -56,7 +58,10 @@ def lamport(execution: Execution, options: Options) -> CheckResult:
 
     Needs
         The column `lamport`. Messages need `message` ids, or channels that are declared FIFO and reliable; without
-        them only program order is checked, and the verdict says so in what it rests on.
+        them only program order is checked, and the verdict says so in what it rests on. Then the sends that each
+        receive may belong to are counted, by timestamps and `peer` alone; none of them enters the order. A receive that
+        is stamped no later than every send that may be its own is a receive-not-after-send, whichever it was; it is
+        excused where the recording may have missed sends.
 
     Cannot see
         Whether a larger timestamp was really caused by the event: Lamport clocks do not show concurrency, and may
@@ -64,7 +69,7 @@ def lamport(execution: Execution, options: Options) -> CheckResult:
         at every internal event, or every receive, looks like one that does so on purpose.
 
     Cost
-        A few passes over the events, O(n).
+        A few passes over the events, O(n). Without message ids, O(n log n).
 
     Reference
         Lamport, "Time, Clocks, and the Ordering of Events in a Distributed System", CACM 21(7), 1978. Rules IR1, IR2.
@@ -73,17 +78,23 @@ def lamport(execution: Execution, options: Options) -> CheckResult:
     if column is None:
         return CheckResult(applicable=False)
     doctor = LamportClocks.of(execution, column.values, column.present)
-    findings = doctor.findings()
+    findings, unmatched = doctor.findings(), Unmatched.of(execution, doctor.clock, doctor.timed)
+    unexplained, impossible = unmatched.violations(findings.rows)
     convention, trace = doctor.convention, execution.trace
     spoiled = trace.set_aside.spoiling(lambda name: name in ("lamport", "message"))
     absent = {"zeros taken as no timestamp": doctor.absent} if doctor.absent else {}
     return CheckResult(
         examined={"events": doctor.timed.count},
-        violations=tuple(doctor.violation(findings, i) for i in findings.shown(execution)),
-        violations_total=findings.causes,
+        violations=(*(doctor.violation(findings, i) for i in findings.shown(execution)), *impossible)[:SHOWN],
+        violations_total=findings.causes + unexplained,
         method=f"local: previous event and send; {convention.words}",
-        reasons=(*convention.doubts, *([f"{spoiled}: they may have had timestamps"] if spoiled else [])),
-        facts={**findings.facts, **undeclared_gaps(execution), **absent},
+        reasons=(
+            *convention.doubts,
+            *unmatched.reasons(),
+            *([f"{spoiled}: they may have had timestamps"] if spoiled else []),
+        ),
+        facts={**findings.facts, **undeclared_gaps(execution), **absent, **unmatched.facts},
+        remark=unmatched.remark,
         rests_on=convention.rests_on,
     )
 
