@@ -91,7 +91,8 @@ def inevitable(execution: Execution, options: Options) -> CheckResult:
         Cooper and Marzullo, "Consistent Detection of Global Predicates", 1991. Garg and Waldecker, "Detection of Strong
         Unstable Predicates in Distributed Programs", IEEE TPDS 7(12), 1996.
     """
-    found = [definitely(execution, text, budget_s=options.budget_s) for text in options.inevitable]
+    skew, budget = options.skew_ns or None, options.budget_s
+    found = [definitely(execution, text, skew_ns=skew, budget_s=budget) for text in options.inevitable]
     violations = [
         _avoidable(execution, text) for text, one in zip(options.inevitable, found, strict=True) if one.answer is False
     ]
