@@ -1,0 +1,230 @@
+"""The four session guarantees, each by its own visibility and one order of all writes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracekit.checks.consistency.session_guarantees_order import (
+    Axiom,
+    Constraints,
+    Places,
+    constraints_of,
+    cycles,
+    missed,
+)
+from tracekit.checks.consistency.session_guarantees_witness import Telling
+from tracekit.checks.consistency.session_history import LISTED, applies, history_of
+from tracekit.execution import Execution, Options
+from tracekit.registry import check
+from tracekit.results import CheckResult
+
+Int64 = NDArray[np.int64]
+
+METHOD = "constraints on one order of all writes"
+
+
+@check("session.read-your-writes", applies=applies, columns=("f", "value"), measured=True)
+def read_your_writes(execution: Execution, options: Options) -> CheckResult:
+    """A client's reads know what it wrote before.
+
+    Meaning
+        Every read returns the last, in one total order of all writes of all keys (the arbitration), of those writes of
+        its key that are visible to it; the initial value if none is. Read your writes: to each read all writes are
+        visible that its session made before. Nothing more need be. So the history is wrong if a session reads the
+        initial value of a key that it had written; or if the order is impossible: of the writes that a session made at
+        a key before a read of it, all but the one read come before that one, and these demands have a cycle. A value
+        that nobody wrote (ThinAirRead) is wrong under every guarantee.
+
+        The order need not be that of the session's own writes, nor of real time: that a client writes 1, then 2, then
+        reads 1 is possible if 1 won over 2 everywhere; monotonic writes forbid that. Since somebody who asks for read
+        your writes mostly means both, the facts say, and a remark, whether the order of own writes would make a
+        difference. A write that was never answered need not be seen.
+
+    Example
+        s1  write x 1,  read x nil
+
+    Needs
+        invoke, ok, fail and info events with `f` (read or get, write or put) and `value`; `key` where there are
+        several objects; each client its own `process`, one operation at a time. Distinct values written at a key: with
+        reads of values that were written twice the verdict is at best unknown.
+
+    Cannot see
+        Stale reads that another order of the writes explains. cas, append and other operations: reads at their keys
+        are not judged.
+
+    Cost
+        O(n log n) for n operations, sorting; the graph has at most a few edges an operation.
+
+    Reference
+        Viotti and Vukolić, Consistency in Non-Transactional Distributed Storage Systems, ACM Computing Surveys 49(1),
+        2016. ReadYourWrites with RVal for registers, alone. First by Terry et al., Session guarantees for weakly
+        consistent replicated data, PDIS 1994.
+    """
+    return _judge(execution, (Axiom.READ_YOUR_WRITES,), Axiom.MONOTONIC_WRITES, "each client's writes in its own order")
+
+
+@check("session.monotonic-reads", applies=applies, columns=("f", "value"), measured=True)
+def monotonic_reads(execution: Execution, options: Options) -> CheckResult:
+    """What a client has seen stays seen: its reads of a key never go back.
+
+    Meaning
+        Every read returns the last, in one total order of all writes, of those writes of its key that are visible to
+        it. Monotonic reads: what is visible to a read is visible to all later reads of its session. So the history is
+        wrong if a session reads another value and later the initial one; or if the order is impossible: whenever a
+        session reads a key twice with different results, the first write comes before the second, and these demands
+        of all sessions together have a cycle. A value that nobody wrote (ThinAirRead) is wrong under every guarantee.
+
+        In which order the writes were made does not count: two sessions may both read 2 and then 1, although one client
+        wrote 1 before 2; monotonic writes forbid that.
+
+    Example
+        s1  read x 1,  read x 2,  read x 1
+
+    Needs
+        As session.read-your-writes.
+
+    Cannot see
+        Stale reads that another order of the writes explains. A session that goes on under a new name, as a Jepsen
+        process does after an unanswered operation, is another session.
+
+    Cost
+        O(n log n) for n operations, sorting; at most one edge an operation.
+
+    Reference
+        Viotti and Vukolić, Consistency in Non-Transactional Distributed Storage Systems, ACM Computing Surveys 49(1),
+        2016. MonotonicReads with RVal for registers, alone.
+    """
+    return _judge(execution, (Axiom.MONOTONIC_READS,), Axiom.MONOTONIC_WRITES, "each client's writes in its own order")
+
+
+@check("session.monotonic-writes", applies=applies, columns=("f", "value"), measured=True)
+def monotonic_writes(execution: Execution, options: Options) -> CheckResult:
+    """Everybody whose reads are monotonic sees a client's writes in the order in which it made them.
+
+    Meaning
+        One total order of all writes contains each session's own order of its writes. Alone that forbids nothing, since
+        a read of one key may always see just the write that it returned. So it is judged together with monotonic reads:
+        what is visible to a read is visible to all later reads of its session, and each read returns the last visible
+        write of its key in that order. The history is wrong if the orders of the sessions' writes, of all keys, and
+        what monotonic reads demand have a cycle; or if monotonic reads fail by themselves: then this fails too, and
+        the facts of each violation name the guarantees that its cycle takes.
+
+    Example
+        s1  write x 1,  write x 2
+        s2  read x 2,   read x 1
+
+    Needs
+        As session.read-your-writes.
+
+    Cannot see
+        Writes of different keys that a reader sees in the wrong order: each read is about one key (see
+        consistency.causal, consistency.pram). Writes that were never answered: what their client did next need not
+        come after them.
+
+    Cost
+        O(n log n) for n operations, sorting; at most one edge an operation.
+
+    Reference
+        Viotti and Vukolić, Consistency in Non-Transactional Distributed Storage Systems, ACM Computing Surveys 49(1),
+        2016. MonotonicWrites and MonotonicReads together, with RVal for registers.
+    """
+    return _judge(execution, (Axiom.MONOTONIC_READS, Axiom.MONOTONIC_WRITES))
+
+
+@check("session.writes-follow-reads", applies=applies, columns=("f", "value"), measured=True)
+def writes_follow_reads(execution: Execution, options: Options) -> CheckResult:
+    """A write comes after everything that its client had read.
+
+    Meaning
+        One total order of all writes: a write that is visible to a read comes in it before all writes, of any key, that
+        the read's session makes later. Every read sees at least the write that it returned. The history is wrong if
+        these demands have a cycle: a session reads what was written by somebody who had read, maybe over others, what
+        the session wrote only later. A value that nobody wrote (ThinAirRead) is wrong under every guarantee.
+
+        Alone this does not forbid that a third client sees the answer and then not the question: its reads need not be
+        monotonic. The facts, and a remark, say whether monotonic reads would make a difference.
+
+    Example
+        s1  read x 1,  write y 1
+        s2  read y 1,  write x 1
+
+    Needs
+        As session.read-your-writes.
+
+    Cannot see
+        What a client knew without having read it here.
+
+    Cost
+        O(n log n) for n operations, sorting; at most a few edges an operation.
+
+    Reference
+        Viotti and Vukolić, Consistency in Non-Transactional Distributed Storage Systems, ACM Computing Surveys 49(1),
+        2016. WritesFollowReads with RVal for registers, alone.
+    """
+    return _judge(execution, (Axiom.WRITES_FOLLOW_READS,), Axiom.MONOTONIC_READS, "monotonic reads")
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What some guarantees together demand and do not get.
+
+    Attributes
+    ----------
+    initial: by guarantee, reads of the initial value and the entries that show them wrong, shape (m, 2).
+    constraints, total, cycles: the demands on the order of writes; how many knots they have; a cycle of each listed.
+    """
+
+    initial: list[tuple[Axiom, Int64]]
+    constraints: Constraints
+    total: int
+    cycles: list[Int64]
+
+    @property
+    def count(self) -> int:
+        """How many breaches there are."""
+        return self.total + sum(len(pairs) for _, pairs in self.initial)
+
+
+def _found(execution: Execution, axioms: tuple[Axiom, ...], most: int) -> Found:
+    sessions, places = execution.derive(history_of).sessions, execution.derive(places_of)
+    constraints = constraints_of(sessions, places, axioms[0])
+    for axiom in axioms[1:]:
+        constraints += constraints_of(sessions, places, axiom)
+    initial = [(axiom, missed(sessions, places, axiom)) for axiom in axioms]
+    return Found(initial, constraints, *cycles(constraints, len(sessions), most))
+
+
+def places_of(execution: Execution) -> Places:
+    """The operations by session and key; ask through `execution.derive`."""
+    return Places.of(execution.derive(history_of).sessions)
+
+
+def _judge(
+    execution: Execution, axioms: tuple[Axiom, ...], besides: Axiom | None = None, what: str = ""
+) -> CheckResult:
+    """besides: a guarantee that is not judged; the facts say whether, with it, the verdict would be another."""
+    history = execution.derive(history_of)
+    if history.not_sessions is not None:
+        return history.not_sessions
+    found = _found(execution, axioms, LISTED)
+    telling, thin = Telling(history), history.thin_air()
+    violations = [history.thin_air_read(int(entry)) for entry in thin[:LISTED]]
+    for axiom, pairs in found.initial:
+        violations += [telling.initial(axiom, *pair) for pair in pairs[: LISTED - len(violations)].tolist()]
+    violations += [telling.cycle(found.constraints, cycle) for cycle in found.cycles[: LISTED - len(violations)]]
+    total = len(thin) + found.count
+    facts: dict[str, object] = {"constraints": len(found.constraints.start)}
+    remark = ""
+    if besides is not None and not total:
+        together = _found(execution, (*axioms, besides), 1)
+        # The other guarantee's own breaches are its own matter.
+        alone = _found(execution, (besides,), 0)
+        facts["holds_with_" + besides.name.lower()] = not together.total or bool(alone.count)
+        if together.total and not alone.count:
+            example = telling.cycle(together.constraints, together.cycles[0])
+            facts["with_" + besides.name.lower()] = example.summary
+            remark = f"but not together with {what}"
+    return replace(history.result(violations, total, method=METHOD, facts=facts), remark=remark)
