@@ -200,11 +200,16 @@ class _Findings:
         return str(column.at(row)) if column is not None else "?"
 
     def other_contents(self) -> None:
+        contents = {
+            name: column
+            for name, column in self.trace.columns.items()
+            if isinstance(column, Column) and name.partition(".")[2].startswith("message_")
+        }
+        if not contents:
+            return
         receives = self.messages.receives[self.messages.send_of[self.messages.receives] >= 0]
         sends = self.messages.send_of[receives]
-        for name, column in self.trace.columns.items():
-            if not isinstance(column, Column) or not name.partition(".")[2].startswith("message_"):
-                continue
+        for name, column in contents.items():
             both = column.present[receives] & column.present[sends]
             differ = receives[both & (column.values[receives] != column.values[sends])]
             differ = differ[~self._as_another_copy(differ, column)]

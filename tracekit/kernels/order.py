@@ -17,6 +17,7 @@ RECEIVE = 2
 BLOCK = 1 << 12
 """Lamport timestamps that are sorted at a time: their places stay in the processor's cache."""
 
+LARGEST = np.iinfo(np.int64).max
 OUT_OF_ORDER = 0
 IN_ORDER = 1
 COUNTED = 2
@@ -78,6 +79,33 @@ def last_of(rows: Int64, process: Int32, chosen: Bool, starts_out: Int64, events
             events_out[cursor[p]] = row
             cursor[p] += 1
         last_out[row] = cursor[p] - 1 if cursor[p] > starts_out[p] else -1
+
+
+@kernel
+def extent(values: Int64, valid: Bool) -> tuple[int, int]:
+    """Smallest and largest of the valid values; the other way round where there is none. valid: empty: all are."""
+    low, high = LARGEST, -LARGEST
+    for row in range(len(values)):
+        if len(valid) == 0 or valid[row]:
+            low, high = min(low, values[row]), max(high, values[row])
+    return low, high
+
+
+@kernel
+def dense(values: Int64, valid: Bool, low: int, dense_out: Int64) -> None:
+    """Values counted from the lowest; -1 where not valid. valid: empty: all are."""
+    for row in range(len(values)):
+        dense_out[row] = values[row] - low if len(valid) == 0 or valid[row] else -1
+
+
+@kernel
+def times_taken(receives: Int64, identity: Int64, times_out: Int8) -> int:
+    """How often each message id was received: 0, 1, or 2 for several times; the largest of these."""
+    most = 0
+    for row in receives:
+        times_out[identity[row]] = min(times_out[identity[row]] + 1, 2)
+        most = max(most, times_out[identity[row]])
+    return most
 
 
 @kernel
@@ -218,24 +246,30 @@ def by_lamport(
         for p in range(processes):
             here, now, ahead = place[p], clock[p], receive[p]
             while here < high[p] and now < block + BLOCK:
-                at[now - block + 1] += 1
-                here += 1
-                now += 1
-                if ahead < receive_starts[p + 1] and places[ahead] == here:
+                received = places[ahead] if ahead < receive_starts[p + 1] else high[p]
+                run = min(received, high[p], here + block + BLOCK - now) - here
+                at[now - block] += 1
+                at[now - block + run] -= 1
+                here, now = here + run, now + run
+                if here == received and ahead < receive_starts[p + 1]:
                     now = max(now, vectors[ahead, processes])
                     ahead += 1
-        at[0] = done
+        # From where runs begin and end to how many there are at each timestamp, and to where these events go.
+        running = 0
         for i in range(BLOCK):
-            at[i + 1] += at[i]
-        done = at[BLOCK]
+            running += at[i]
+            at[i] = done
+            done += running
         for p in range(processes):
             here, now, ahead = place[p], clock[p], receive[p]
             while here < high[p] and now < block + BLOCK:
-                rows_out[at[now - block]] = rows[starts[p] + here]
-                at[now - block] += 1
-                here += 1
-                now += 1
-                if ahead < receive_starts[p + 1] and places[ahead] == here:
+                received = places[ahead] if ahead < receive_starts[p + 1] else high[p]
+                run = min(received, high[p], here + block + BLOCK - now) - here
+                for i in range(run):
+                    rows_out[at[now - block + i]] = rows[starts[p] + here + i]
+                    at[now - block + i] += 1
+                here, now = here + run, now + run
+                if here == received and ahead < receive_starts[p + 1]:
                     now = max(now, vectors[ahead, processes])
                     ahead += 1
             place[p], clock[p], receive[p] = here, now, ahead

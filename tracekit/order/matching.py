@@ -85,8 +85,10 @@ class Messages:
         """Rows of receives that took a message again that the same process had received before. O(n log n) on ids
         that were received more than once, O(n) on the others."""
         rows = self.receives
-        counts = np.bincount(self.identity[rows]) if len(rows) else np.zeros(0, np.int64)
-        rows = rows[counts[self.identity[rows]] > 1] if len(rows) else rows
+        times = np.zeros(int(self.identity.max(initial=-1)) + 1, np.int8)
+        if kernels("order", work=len(rows)).times_taken(rows, self.identity, times) < 2:
+            return rows[:0]
+        rows = rows[times[self.identity[rows]] > 1]
         order = np.lexsort((self.trace.seq[rows], self.trace.process[rows], self.identity[rows]))
         rows = rows[order]
         same = (self.identity[rows[1:]] == self.identity[rows[:-1]]) & (
@@ -153,19 +155,16 @@ def _dense(column: Column | None, n: int) -> tuple[NDArray[np.int64], int]:
         return np.full(n, -1, np.int64), 0
     if column.texts is not None:
         return column.values.astype(np.int64), len(column.texts)
-    present = column.present
-    values = column.values
-    if not present.any():
-        return np.full(n, -1, np.int64), 0
-    kind = np.iinfo(np.int64)
-    low, high = (int(f(where=present, initial=i)) for f, i in ((values.min, kind.max), (values.max, kind.min)))
+    values, dense = column.values, np.full(n, -1, np.int64)
+    valid = np.empty(0, np.bool_) if column.valid is None else column.valid
+    loops = kernels("order", work=n)
+    low, high = map(int, loops.extent(values, valid))
+    if low > high:
+        return dense, 0
     if high - low < 4 * n + 1024:
-        dense, count = np.where(present, values, low - 1), high - low + 1
-        dense -= low
-        return dense, count
-    distinct, inverse = np.unique(values[present], return_inverse=True)
-    dense = np.full(n, -1, np.int64)
-    dense[present] = inverse
+        loops.dense(values, valid, low, dense)
+        return dense, high - low + 1
+    distinct, dense[column.present] = np.unique(values[column.present], return_inverse=True)
     return dense, len(distinct)
 
 
