@@ -58,16 +58,20 @@ EQUALS, OR_EQUALS, DIFFERS, EFFECT, VALUE, SAME = 0, 1, 2, 3, 4, 5
 REQUIRED, PLAIN, DEADLINE, SLOT, AFTER = 6, 7, 8, 9, 10
 ACTION = 11
 
-# A configuration's columns; masks of free, then of need follow.
-VALUE_OF, NODE, PLACE, BUCKET, MASKS = 0, 1, 2, 3, 4
+# A configuration's columns; masks of free, then of need follow. LINK: the row before with the same value, plus 1. BUCKET
+# and HEAD are two hash tables that lie beside the rows: rows by all they say, and the last row of each value; PLACE and
+# AMONG are where a row stands in them.
+VALUE_OF, NODE, PLACE, BUCKET, AMONG, HEAD, LINK, MASKS = 0, 1, 2, 3, 4, 5, 6, 7
 
 HOLDS, VIOLATED, PAUSED, FULL, MISSING = 1, 2, 3, 4, 5
 OVERFLOW = 6
 STAYS, COMPUTED, KEEPS, REFUSED, UNTABLED = -1, -2, -3, -1, -3
 """Effects that are no values. KEEPS: as STAYS, but the operation takes effect in its turn, like one that changes."""
 BITS = 62
+CROWD = 32
+"""Sets of so many configurations are worth a search for ones that later ones make superfluous."""
 SCANNED = 256
-"""How many earlier configurations of a set are compared with a new one."""
+"""How many earlier configurations with its value are compared with a new one."""
 
 
 @kernel
@@ -144,6 +148,26 @@ def judged(progress: Array, actions: Array, work: Array, state: int, transitions
 
 
 @kernel
+def copy_row(source: Array, side: int, row: int, target: Array, new_side: int, new: int) -> None:
+    """Copies what a configuration says, and not where it stands in the hash tables."""
+    target[new_side, new, VALUE_OF] = source[side, row, VALUE_OF]
+    target[new_side, new, NODE] = source[side, row, NODE]
+    for column in range(MASKS, source.shape[2]):
+        target[new_side, new, column] = source[side, row, column]
+
+
+@kernel
+def dominates(configs: Array, side: int, row: int, other: int, words: int) -> bool:
+    """Whether a configuration, that needs no more and has no less free, can do all that another one of its value can."""
+    for w in range(MASKS, MASKS + words):
+        less_free = configs[side, other, w] & ~configs[side, row, w]
+        more_need = configs[side, row, w + words] & ~configs[side, other, w + words]
+        if (less_free | more_need) != 0:
+            return False
+    return True
+
+
+@kernel
 def insert(configs: Array, side: int, count: int, words: int) -> bool:
     """Puts the row `count` into its set's hash table; False where the set has it, or has one that can do all it can."""
     size = configs.shape[1]
@@ -163,17 +187,20 @@ def insert(configs: Array, side: int, count: int, words: int) -> bool:
             if same:
                 return False
         place = (place + 1) & (size - 1)
-    for other in range(max(0, count - SCANNED), count):
-        if configs[side, other, VALUE_OF] == configs[side, count, VALUE_OF]:
-            better = True
-            for w in range(MASKS, MASKS + words):
-                less_free = configs[side, count, w] & ~configs[side, other, w]
-                more_need = configs[side, other, w + words] & ~configs[side, count, w + words]
-                if (less_free | more_need) != 0:
-                    better = False
-                    break
-            if better:
-                return False
+    value = configs[side, count, VALUE_OF]
+    among = mixed(value, 0) & (size - 1)
+    while configs[side, among, HEAD] > 0 and configs[side, configs[side, among, HEAD] - 1, VALUE_OF] != value:
+        among = (among + 1) & (size - 1)
+    link = configs[side, among, HEAD]
+    other, scanned = link - 1, 0
+    while other >= 0 and scanned < SCANNED:
+        if dominates(configs, side, other, count, words):
+            return False
+        other = configs[side, other, LINK] - 1
+        scanned += 1
+    configs[side, among, HEAD] = count + 1
+    configs[side, count, AMONG] = among
+    configs[side, count, LINK] = link
     configs[side, place, BUCKET] = count + 1
     configs[side, count, PLACE] = place
     return True
@@ -184,22 +211,36 @@ def forget(configs: Array, side: int, count: int) -> None:
     """Empties the hash table of a set."""
     for row in range(count):
         configs[side, configs[side, row, PLACE], BUCKET] = 0
+        configs[side, configs[side, row, AMONG], HEAD] = 0
 
 
 @kernel
 def rehash(configs: Array, side: int, count: int, words: int) -> int:
     """Puts the first rows of a set into its table anew, equal ones once; returns how many remain."""
-    last = MASKS + 2 * words
     kept = 0
     for row in range(count):
+        if configs[side, row, VALUE_OF] < 0:
+            continue
         if kept != row:
-            configs[side, kept, VALUE_OF] = configs[side, row, VALUE_OF]
-            configs[side, kept, NODE] = configs[side, row, NODE]
-            for column in range(MASKS, last):
-                configs[side, kept, column] = configs[side, row, column]
+            copy_row(configs, side, row, configs, side, kept)
         if insert(configs, side, kept, words):
             kept += 1
     return kept
+
+
+@kernel
+def prune(configs: Array, side: int, count: int, words: int) -> int:
+    """Drops the rows that a later one dominates; `insert` has seen to the earlier ones. Returns how many remain."""
+    for row in range(count):
+        other, scanned = configs[side, configs[side, row, AMONG], HEAD] - 1, 0
+        while other > row and scanned < SCANNED:
+            if dominates(configs, side, other, row, words):
+                configs[side, row, VALUE_OF] = -1 - configs[side, row, VALUE_OF]
+                break
+            other = configs[side, other, LINK] - 1
+            scanned += 1
+    forget(configs, side, count)
+    return rehash(configs, side, count, words)
 
 
 @kernel
@@ -209,17 +250,23 @@ def place_anew(progress: Array, old: Array, configs: Array) -> None:
     for side in range(2):
         count = progress[COUNT] if side == progress[SIDE] else progress[NEXT]
         for row in range(count):
-            for column in range(MASKS + 2 * words):
-                if column != BUCKET:
-                    configs[side, row, column] = old[side, row, column]
+            copy_row(old, side, row, configs, side, row)
             h = old[side, row, VALUE_OF]
             for column in range(MASKS, MASKS + 2 * words):
                 h = mixed(h, old[side, row, column])
-            place = h & (configs.shape[1] - 1)
+            size = configs.shape[1]
+            place = h & (size - 1)
             while configs[side, place, BUCKET] > 0:
-                place = (place + 1) & (configs.shape[1] - 1)
+                place = (place + 1) & (size - 1)
             configs[side, place, BUCKET] = row + 1
             configs[side, row, PLACE] = place
+            value = configs[side, row, VALUE_OF]
+            among = mixed(value, 0) & (size - 1)
+            while configs[side, among, HEAD] > 0 and configs[side, configs[side, among, HEAD] - 1, VALUE_OF] != value:
+                among = (among + 1) & (size - 1)
+            configs[side, row, LINK] = configs[side, among, HEAD]
+            configs[side, among, HEAD] = row + 1
+            configs[side, row, AMONG] = among
 
 
 @kernel
@@ -234,9 +281,8 @@ def begin(progress: Array, keys: Array, work: Array, configs: Array) -> None:
         work[slots + slot] = slots - 1 - slot
     for w in range(2 * progress[WORDS]):
         work[2 * slots + w] = 0
-    for column in range(configs.shape[2]):
-        if column != BUCKET:
-            configs[side, 0, column] = 0
+    for column in range(MASKS, configs.shape[2]):
+        configs[side, 0, column] = 0
     configs[side, 0, VALUE_OF] = keys[key, INITIAL]
     configs[side, 0, NODE] = -1
     progress[COUNT] = rehash(configs, side, 1, progress[WORDS])
@@ -323,9 +369,7 @@ def survive(progress: Array, configs: Array, source: int, row: int, word: int, b
     words = progress[WORDS]
     target = 1 - progress[SIDE]
     count = progress[NEXT]
-    for column in range(MASKS + 2 * words):
-        if column != BUCKET and column != PLACE:
-            configs[target, count, column] = configs[source, row, column]
+    copy_row(configs, source, row, configs, target, count)
     configs[target, count, MASKS + word] &= ~bit
     configs[target, count, MASKS + words + word] &= ~bit
     if insert(configs, target, count, words):
@@ -366,9 +410,7 @@ def copy_without(progress: Array, actions: Array, configs: Array, row: int, op: 
     """Writes a configuration behind the current set, with one operation no longer free; returns its row."""
     side, words = progress[SIDE], progress[WORDS]
     new = progress[COUNT]
-    for column in range(MASKS + 2 * words):
-        if column != BUCKET and column != PLACE:
-            configs[side, new, column] = configs[side, row, column]
+    copy_row(configs, side, row, configs, side, new)
     word, bit = actions[op, SLOT] // BITS, 1 << (actions[op, SLOT] % BITS)
     configs[side, new, MASKS + word] &= ~bit
     configs[side, new, MASKS + words + word] &= ~bit
@@ -576,6 +618,8 @@ def completed(
             return HOLDS
         forget(configs, side, progress[COUNT])
         progress[COUNT] = rehash(configs, side, progress[COUNT], words)
+        if progress[COUNT] >= CROWD:
+            progress[COUNT] = prune(configs, side, progress[COUNT], words)
         progress[QUEUE] = 0
         progress[GIVEN] = progress[COUNT]
         progress[STAGE] = 2
