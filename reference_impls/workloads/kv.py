@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from reference_impls.protocols.kv_store import Command
 from reference_impls.runtime.effects import (
@@ -25,13 +25,19 @@ from reference_impls.runtime.process import Stable
 
 MILLISECOND = 1_000_000
 RETRY = 120 * MILLISECOND
-"""Without an answer for so long, the same request goes to the next server."""
+"""Without an answer for so long, the request is sent again."""
 BACK_OFF = 25 * MILLISECOND
 """Pause after being sent away by a server that knows no leader."""
 GIVE_UP = 1_500 * MILLISECOND
 """Without an answer for so long, the operation is left open (info)."""
 THINK = (100_000, 2 * MILLISECOND)
 """Between two operations."""
+
+
+Asks = Literal["leader", "home", "any"]
+"""Which servers a client asks: whoever may be the leader, and another one where no answer comes; always the same one,
+so that all clients of a server have sessions there; or for each operation any one, of which it then expects the answer.
+"""
 
 
 class Mix(NamedTuple):
@@ -82,17 +88,24 @@ class KvClient:
 
     Parameters
     ----------
-    servers: whom it may ask; a client that knows one server only is sticky: it has one session there.
+    asks: which servers: see `Asks`.
     request: makes the protocol's request message of a command. Answers have `number`, `status` (ok, fail, redirect),
         `value` and `leader`.
     """
 
     def __init__(
-        self, name: str, servers: Sequence[str], quota: Quota, request: Callable[[Command], Message], random: Random
+        self,
+        name: str,
+        servers: Sequence[str],
+        asks: Asks,
+        quota: Quota,
+        request: Callable[[Command], Message],
+        random: Random,
     ) -> None:
         self.name = name
         self.servers = servers
-        self.server = random.choice(servers)
+        self.asks = asks
+        self.server = servers[quota.index % len(servers)] if asks == "home" else random.choice(servers)
         self.quota = quota
         self.request = request
         self.random = random
@@ -109,7 +122,8 @@ class KvClient:
         command = self.command
         assert command is not None, "retry and give-up only run during an operation"
         if name == "retry":
-            self.server = self._another()
+            if self.asks == "leader":
+                self.server = self._another()
             return self._ask(command)
         end = Operation("info", command.number, command.f, command.key, command.value)
         return [end, Done()]
@@ -135,6 +149,8 @@ class KvClient:
             return [Done()]
         quota.left -= 1
         quota.number += 1
+        if self.asks == "any":
+            self.server = self.random.choice(self.servers)
         command = self.command = self._choose()
         invoke = Operation("invoke", command.number, command.f, command.key, command.value)
         return [invoke, SetTimer("give-up", GIVE_UP), *self._ask(command)]

@@ -14,7 +14,7 @@ from reference_impls.runtime.process import Process
 from reference_impls.runtime.recording import Recording
 from reference_impls.runtime.settings import coverage
 from reference_impls.runtime.simulator import Host, Simulator
-from reference_impls.workloads.kv import REGISTERS_WITH_CAS, KvClient, Mix, final_reads, quotas
+from reference_impls.workloads.kv import REGISTERS_WITH_CAS, Asks, KvClient, Mix, final_reads, quotas
 from tracekit.protocols import Simulation
 from tracekit.trace.run import Run
 from tracekit.trace.trace import Trace
@@ -36,7 +36,8 @@ class KvCluster:
     request: a client's command as the protocol's message.
     faults, ambushes: what the run has to bear.
     mix: what the clients do.
-    sessions: each client stays with one server, and when all is over, every key is read at every server.
+    asks: which servers a client asks.
+    final_reads: when all is over, every key is read at every server.
     """
 
     domain: str
@@ -45,7 +46,8 @@ class KvCluster:
     faults: Sequence[str]
     ambushes: Sequence[Ambush] = ()
     mix: Mix = REGISTERS_WITH_CAS
-    sessions: bool = False
+    asks: Asks = "leader"
+    final_reads: bool = False
 
 
 class KvRun:
@@ -80,7 +82,7 @@ class KvRun:
                 run,
                 coverage=coverage(recording.processes),
                 bounds={} if slow else self.simulator.network.bounds(),
-                quiescent=True if self.cluster.sessions else None,
+                quiescent=True if self.cluster.final_reads else None,
                 other={**run.other, "faults": list(self.cluster.faults)},
             )
         )
@@ -105,8 +107,8 @@ class KvRun:
     def _start_client(self, client: str, incarnation: int) -> None:
         name = client if incarnation == 1 else f"{client}.{incarnation}"
         quota = self.quotas[client]
-        servers = [self.names[quota.index % len(self.names)]] if self.cluster.sessions else self.names
-        process = KvClient(name, servers, quota, self.cluster.request, self._random(name))
+        asks = "home" if self.over else self.cluster.asks
+        process = KvClient(name, self.names, asks, quota, self.cluster.request, self._random(name))
         self.client_of[name] = (client, incarnation)
         self.active += 1
         self._host(name, lambda: process)
@@ -123,7 +125,7 @@ class KvRun:
     def _come_to_rest(self) -> None:
         """Everything heals. Final reads wait for requests that are still under way, of clients that have given up."""
         self.nemesis.stop()
-        if self.over or not self.cluster.sessions:
+        if self.over or not self.cluster.final_reads:
             self.simulator.end = self.simulator.now + SETTLE
             return
         self.over = True

@@ -10,7 +10,7 @@ from reference_impls.protocols.store_messages import Request
 from reference_impls.runtime.faults import FAULTS
 from reference_impls.runtime.process import Process
 from reference_impls.runtime.settings import command, draw_faults, validate
-from reference_impls.workloads.kv import Mix
+from reference_impls.workloads.kv import Asks, Mix
 from reference_impls.workloads.kv_run import KvCluster, KvRun, Progress
 from tracekit.protocols import Mutant, Protocol, Simulation
 from tracekit.trace.run import Run
@@ -38,6 +38,7 @@ class Store:
     node: makes a node from its name, all nodes' names and its own randomness.
     mix: what clients do.
     model: the sequential specification of the operations, where there is one for all of them.
+    asks: which servers a client asks.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Store:
     bugs: Sequence[Bug]
     mix: Mix
     model: str | None = None
+    asks: Asks = "home"
 
     def protocol(self) -> Protocol:
         """As tracekit offers it; every fault is tolerated."""
@@ -63,7 +65,7 @@ class Store:
         )
 
     def simulate(self, simulation: Simulation, progress: Progress | None = None) -> Trace:
-        """A run with clients that each stay with one server, and with final reads at all servers.
+        """A run with clients, and with final reads at all servers.
 
         Raises
         ------
@@ -78,7 +80,8 @@ class Store:
             request=Request,
             faults=bug.faults if bug and simulation.faults is None else draw_faults(simulation, protocol.faults),
             mix=self.mix,
-            sessions=True,
+            asks=self.asks,
+            final_reads=True,
         )
         run = Run(
             system=f"{self.name}, reference implementation{f', mutant {bug.mutant.name}' if bug else ''}",

@@ -27,10 +27,10 @@ BUGS = (
         Mutant(
             "dependencies-unchecked",
             "an update takes effect after everything it depends on (Ahamad et al., section 4; COPS, section 4)",
-            "consistency.causal",
+            "consistency.causal-convergence",
         ),
         DependenciesUnchecked,
-        ("reordering", "loss"),
+        ("partition", "reordering"),
     ),
     Bug(
         Mutant(

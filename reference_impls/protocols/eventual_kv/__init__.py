@@ -5,5 +5,7 @@ order. So all of them have to commute; then replicas that have the same updates 
 consistency: Shapiro, Preguiça, Baquero & Zawirski, "Conflict-free Replicated Data Types", SSS 2011, section 2). The
 objects are from their "A Comprehensive Study of Convergent and Commutative Replicated Data Types", INRIA RR-7506, 2011.
 
+Clients ask any replica, each time another one, so that no session guarantee holds either.
+
 Left out: collecting tombstones that everybody has.
 """

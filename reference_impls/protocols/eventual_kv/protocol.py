@@ -16,4 +16,5 @@ PROTOCOL = Store(
     node=EventualReplica,
     bugs=BUGS,
     mix=OBJECTS,
+    asks="any",
 ).protocol()

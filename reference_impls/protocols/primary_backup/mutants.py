@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from reference_impls.protocols.primary_backup.node import Server
 from reference_impls.protocols.replica import Update
+from reference_impls.runtime.effects import Effect, Note
+from reference_impls.runtime.process import Stable
 from reference_impls.workloads.stores import Bug
 from tracekit.protocols import Mutant
 
@@ -15,10 +19,24 @@ class OutOfOrder(Server):
         return True
 
 
+class VolatileBackup(Server):
+    """Makes the primary's log stable and not the backups'."""
+
+    def on_start(self, stable: Stable) -> Sequence[Effect]:
+        lost = bool(stable.log) and self.name != self.primary
+        effects = super().on_start(Stable(stable.cells) if lost else stable)
+        return [*effects, *([Note({}, "replica.reset")] if lost else [])]
+
+
 BUGS = (
     Bug(
-        Mutant("out-of-order", "backups apply the primary's log in its order", "session.monotonic-reads"),
+        Mutant("out-of-order", "backups apply the primary's log in its order", "consistency.strong-eventual"),
         OutOfOrder,
         ("reordering", "loss"),
+    ),
+    Bug(
+        Mutant("volatile-backup", "what a backup has shown is stable there (Terry et al.)", "session.monotonic-reads"),
+        VolatileBackup,
+        ("crash", "loss"),
     ),
 )
