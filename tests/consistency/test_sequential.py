@@ -72,3 +72,20 @@ def test_it_is_not_local() -> None:
     assert found.anomaly == "CyclicOrder" and found.facts["keys"] == ["x", "y"]
     for one in ("w(x1) | r(x0)", "r(y0) | w(y2)"):
         assert judge(trace_of(program(one)), SC).verdict is Verdict.HOLDS
+
+
+def test_an_order_is_excluded_by_the_search_alone() -> None:
+    """Nothing is determined where every value was written twice; all orders are tried."""
+    sessions = program(
+        "w(x1) w(y1) r(x2) r(y2) | w(x2) w(y2) r(x1) r(y1) | w(x1) w(y1) w(x2) w(y2) | r(y1) r(x1) r(x1)"
+    )
+    assert is_sequential(sessions) == (judge(trace_of(sessions), SC).verdict is Verdict.HOLDS)
+    [found] = judge(trace_of(program("w(x1) | w(x1) w(x2) | w(x2) | r(x1) r(x2) r(x1) r(x2) r(x1)")), SC).violations
+    assert found.anomaly == "no-sequential-order" and found.facts["states"] > 0
+
+
+def test_out_of_budget_it_is_unknown_and_says_how_far_it_came() -> None:
+    writers = " | ".join(" ".join(f"w({k}{v})" for v in (1, 2, 1, 2, 1, 2) for k in "xyz") for _ in range(5))
+    found = judge(trace_of(program(writers + " | " + "r(x1) r(y2) r(x2) r(z1) " * 30)), SC, budget_s=0.2)
+    assert found.verdict is Verdict.UNKNOWN
+    assert "the budget ended" in found.reasons[0] and found.facts["longest"] > 0 and found.tried

@@ -309,12 +309,12 @@ def fits(u: int, steps: Array, current: Array) -> bool:
     write, -1 for the initial value."""
     kind, now = steps[u, 0], current[steps[u, 1]]
     if kind == READ:
-        return now == steps[u, 3]
+        return bool(now == steps[u, 3])
     if kind == FREE:
         return True
     if now < 0:
-        return kind == BLANK
-    return steps[now, 2] == steps[u, 2]
+        return bool(kind == BLANK)
+    return bool(steps[now, 2] == steps[u, 2])
 
 
 @kernel

@@ -69,7 +69,7 @@ class Edges:
         return cls(start.astype(np.int32), end.astype(np.int32), np.full(n, tie, np.int8), nothing, nothing)
 
     def with_conflicts(self, found: Int32) -> Edges:
-        """These edges and behind them conflicts, shape (e, 3): from, to, read; from a read itself where it is replaced."""
+        """These edges and behind them conflicts, shape (e, 3): from, to, read; from the read where it is replaced."""
         n = len(found)
         tie = np.where(found[:, 0] == found[:, 2], np.int8(Tie.REPLACED), np.int8(Tie.CONFLICT))
         return Edges(
@@ -131,7 +131,7 @@ class Chains:
     def readers(self) -> list[int]:
         """Chains that have reads."""
         reads = np.flatnonzero(self.nodes[:, 2] >= INITIAL)
-        return np.unique(self.nodes[reads, 0]).tolist()
+        return [int(chain) for chain in np.unique(self.nodes[reads, 0])]
 
     def span(self, chain: int) -> tuple[int, int]:
         """The first node of a chain and the one after its last."""

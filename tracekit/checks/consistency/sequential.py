@@ -90,7 +90,7 @@ def sequential(execution: Execution, options: Options) -> CheckResult:
         ambiguous=False,
         reasons=(_given_up(history, chains, outcome),),
         tried=(f"--check consistency.sequential --budget {max(10 * options.budget_s, 600):g}s",),
-        facts={"states": outcome.states, "longest": len(outcome.order)},
+        facts={"states": outcome.states, "longest": len(outcome.order), "rounds": saturated.rounds},
     )
 
 

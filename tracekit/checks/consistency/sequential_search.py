@@ -64,8 +64,8 @@ def steps_of(chains: Chains) -> Int32:
 
 
 def search(chains: Chains, lists: tuple[Int32, Int32], budget: Budget) -> Outcome:
-    """First without going back, in the order of the recording, O(n k); then depth first over what each session did,
-    with dead states remembered. Exponential in the number of sessions at worst."""
+    """First in the order of the recording, without going back, O(n k); then depth first over what each session did,
+    with dead states remembered: exponential in the sessions at worst. lists: the orders that must hold."""
     steps, (heads, linked) = steps_of(chains), lists
     n = len(steps)
     pending = np.bincount(chains.read_from.start, minlength=n).astype(np.int32)
@@ -95,12 +95,14 @@ class _Search:
     dead: set[tuple[int, ...]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.steps = self.table.tolist()
-        self.heads, self.edges = self.heads_of.tolist(), self.linked.tolist()
-        self.chain, self.starts = self.chains.nodes[:, 0].tolist(), self.chains.starts.tolist()
+        self.steps: list[list[int]] = self.table.tolist()
+        self.heads: list[int] = self.heads_of.tolist()
+        self.edges: list[list[int]] = self.linked.tolist()
+        self.chain: list[int] = self.chains.nodes[:, 0].tolist()
+        self.starts: list[int] = self.chains.starts.tolist()
         self.cursor = self.starts[:-1]
         self.current = [-1] * len(self.chains.history.sessions.names)
-        self.pending = np.bincount(self.chains.read_from.start, minlength=len(self.steps)).tolist()
+        self.pending: list[int] = np.bincount(self.chains.read_from.start, minlength=len(self.steps)).tolist()
         self.order: list[int] = []
         self.hidden: list[int] = []  # per write in `order`, what it replaced
 
@@ -163,10 +165,12 @@ class _Search:
         kind, key, value, source, _ = self.steps[u]
         now = self.current[key]
         if kind == causal.READ:
-            return bool(now == source)
+            return now == source
         if kind == causal.FREE:
             return True
-        return kind == causal.BLANK if now < 0 else bool(self.steps[now][2] == value)
+        if now < 0:
+            return kind == causal.BLANK
+        return self.steps[now][2] == value
 
     def _take_reads(self) -> None:
         moved = True
