@@ -36,15 +36,17 @@ class Broken:
 
 @dataclass(frozen=True, eq=False)
 class Decided:
-    """Keys by what was found; every key with operations is in one of the two.
+    """Keys by what was found; a key with operations that is neither broken nor left holds.
 
     Attributes
     ----------
     broken: by key, the first mistake.
     counts: by broken key, how many mistakes; one where it is not listed.
     orders: by key that holds, its linearization as entries; may leave out keys, where it costs too much.
+    left: keys that the method cannot decide after all.
     """
 
     broken: dict[int, Broken] = field(default_factory=dict)
     counts: dict[int, int] = field(default_factory=dict)
     orders: dict[int, Int64] = field(default_factory=dict)
+    left: set[int] = field(default_factory=set)

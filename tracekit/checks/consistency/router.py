@@ -1,15 +1,4 @@
-"""Chooses, key by key, the method that decides it, and says which and why.
-
-A method for containers is a module ``containers`` beside this file with two functions:
-
-    decidable(cells: Cells, choice: Choice) -> NDArray[np.bool_]
-        Shape (keys,): keys that it decides exactly: its model, no value inserted twice, whatever else it needs. Cells
-        have `actions.calls` (function, given and answered codes of every operation; `UNANSWERED` where it crashed;
-        `calls.functions`: canonical names; `calls.values.text`), `actions.start`, `actions.end` (`NEVER`), `key`.
-        choice.model.name is the model, choice.settings["order"] a priority queue's order.
-    decide(cells: Cells, choice: Choice) -> Decided
-        Of cells that have only such keys. Entries are those of the cells it was given.
-"""
+"""Chooses, key by key, the method that decides it, and says which and why."""
 
 from __future__ import annotations
 
@@ -18,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tracekit.checks.consistency import search, zones
+from tracekit.checks.consistency import containers, search, zones
 from tracekit.checks.consistency.cells import Cells, of_keys, written_once
 from tracekit.checks.consistency.decided import Decided
 from tracekit.execution import Budget
@@ -83,7 +72,11 @@ class Judged:
 def judge(cells: Cells, choice: Choice, budget: Budget) -> Judged:
     """Unique values go to the zones, unambiguous containers to theirs, all others to the search."""
     unique = np.zeros(len(cells), np.bool_) if cells.actions.calls is not None else written_once(cells)
-    simple = np.zeros(len(cells), np.bool_)
+    simple = containers.decidable(cells, choice)
+    contained = containers.decide(of_keys(cells, simple), choice)
+    if contained.left:
+        simple[list(contained.left)] = False
+        contained = containers.decide(of_keys(cells, simple), choice)
     parts = [of_keys(cells, chosen) for chosen in (unique, simple, ~unique & ~simple)]
-    zoned, contained = zones.decide(parts[0]), Decided()
+    zoned = zones.decide(parts[0])
     return Judged(cells, parts[0], zoned, parts[1], contained, parts[2], search.decide(parts[2], budget))
