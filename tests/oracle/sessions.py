@@ -1,4 +1,4 @@
-"""The session guarantees by their definitions: try every order of writes and every visibility. Shares nothing with them.
+"""The session guarantees by definition, over every order of writes and every visibility. Shares nothing with them.
 
 Viotti and Vukolić, "Consistency in Non-Transactional Distributed Storage Systems", ACM Computing Surveys 49(1), 2016:
 vis says which writes are visible to an operation, ar is a total order; so is session order.

@@ -1,6 +1,6 @@
 """Cycles of a graph of constraints: strongly connected components, and the shortest way from a node back to itself.
 
-firsts: shape (nodes + 1,), targets: shape (edges,): the edges out of node u lead to ``targets[firsts[u]:firsts[u + 1]]``.
+firsts: shape (nodes + 1,), targets: shape (edges,): node u has edges to ``targets[firsts[u]:firsts[u + 1]]``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the session guarantees demand of the one order of all writes, as a graph of constraints with linearly many edges.
+"""What the session guarantees demand of the one order of all writes: constraints, with linearly many edges.
 
 Nodes are the entries of the `Sessions`, and behind them gatherers: a gatherer comes after a growing set of writes, so
 that one edge out of it stands for an edge out of each.
