@@ -20,6 +20,9 @@ MODELS = {
     "cas-register (initial value absent, read as nil)": "cas-register",
     "cas-register (a read of nil constrains nothing)": "cas-register:nil=any",
     'kv with append (initial value "")': "kv",
+    "queue": "queue",
+    "stack": "stack",
+    "priorityqueue": "priority-queue:order=max",
 }
 MAPPINGS = {
     "raft/etcd-raft-": "docs/mappings/etcd-raft.toml",
