@@ -90,6 +90,7 @@ class Store:
             seed=simulation.seed,
             command=command(protocol, simulation),
             n=simulation.nodes,
+            f=(simulation.nodes - 1) // 2,
             claims=self.claims,
             model=self.model,
         )

@@ -379,3 +379,65 @@ def test_the_same_seed_makes_the_same_trace(store: str) -> None:
 def test_written_values_are_unique(store: str) -> None:
     writes = [row["value"] for row in rows_of(run(store, 0)) if row["kind"] == "invoke" and row["f"] == "write"]
     assert len(writes) == len(set(writes)) > 20
+
+
+ABOVE = [
+    ("primary-backup", 1, "session.read-your-writes"),
+    ("primary-backup", 1, "consistency.pram"),
+    ("primary-backup", 1, "consistency.causal"),
+    ("causal-kv", 0, "consistency.sequential"),
+    ("eventual-kv", 0, "session.read-your-writes"),
+    ("eventual-kv", 0, "session.monotonic-reads"),
+    ("eventual-kv", 0, "session.monotonic-writes"),
+    ("eventual-kv", 0, "consistency.pram"),
+    ("eventual-kv", 0, "consistency.causal"),
+]
+"""A run of each store that is not on the next rungs of the ladder.
+
+`session.writes-follow-reads`, judged alone, is missing: the order in which writes were invoked fulfils it in every run
+in which nobody reads a value before it is written, so no store can fail it.
+"""
+
+
+@pytest.mark.parametrize(("store", "seed", "rung"), ABOVE)
+def test_a_store_is_on_its_rung_and_on_no_higher_one(store: str, seed: int, rung: str) -> None:
+    result = analyze(run(store, seed), check=[rung])
+    assert [c.verdict for c in result.required] == [Verdict.VIOLATED]
+
+
+CAUGHT = {
+    ("abd", "no-write-back"): 35,
+    ("abd", "sloppy-quorum"): 0,
+    ("primary-backup", "out-of-order"): 0,
+    ("primary-backup", "volatile-backup"): 1,
+    ("causal-kv", "dependencies-unchecked"): 15,
+    ("causal-kv", "skewed-last-writer"): 0,
+    ("eventual-kv", "lost-tombstone"): 2,
+    ("eventual-kv", "non-commutative-merge"): 5,
+}
+"""A seed that shows each bug."""
+
+
+def test_every_mutant_has_its_seed() -> None:
+    assert set(CAUGHT) == {(store, mutant.name) for store in STORES for mutant in protocols()[store].mutants}
+
+
+@pytest.mark.parametrize(("store", "mutant"), CAUGHT)
+def test_every_mutant_is_caught_by_the_check_that_it_names(store: str, mutant: str) -> None:
+    trace = run(store, CAUGHT[store, mutant], mutant)
+    assert trace.run.claims == protocols()[store].claims
+    caught_by = next(m.caught_by for m in protocols()[store].mutants if m.name == mutant)
+    result = analyze(trace)
+    assert caught_by in [c.check for c in result.required if c.verdict is Verdict.VIOLATED]
+
+
+@pytest.mark.parametrize(("store", "mutant"), [pair for pair in CAUGHT if pair[0] != "abd"])
+def test_which_mutants_make_states_of_the_same_updates_differ(store: str, mutant: str) -> None:
+    rows = rows_of(run(store, CAUGHT[store, mutant], mutant))
+    caught_by = next(m.caught_by for m in protocols()[store].mutants if m.name == mutant)
+    assert same_updates_same_state(rows) is (caught_by != "consistency.strong-eventual")
+
+
+@pytest.mark.parametrize("mutant", ["lost-tombstone", "non-commutative-merge"])
+def test_replicas_of_the_broken_eventual_store_stay_apart(mutant: str) -> None:
+    assert not converged(rows_of(run("eventual-kv", CAUGHT["eventual-kv", mutant], mutant)))
