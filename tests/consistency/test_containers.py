@@ -5,21 +5,14 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.consistency.histories import trace_of
 from tests.consistency.many import judged, wrong_object
 from tests.oracle.linearizability import Op
 from tests.oracle.objects import OBJECTS
 from tests.strategies import examples
-from tracekit.checks.consistency import containers, search
-from tracekit.checks.consistency.cells import cells_of
-from tracekit.execution import Budget, Execution
-from tracekit.history.models import actions_of
-from tracekit.history.models.choice import parse_model
 
 CALLS = {"queue": ("enqueue", "dequeue"), "stack": ("push", "pop"), "priority-queue": ("insert", "poll")}
 MODELS = ("queue", "stack", "priority-queue", "priority-queue:order=max", "set")

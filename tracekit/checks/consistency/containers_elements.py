@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -143,9 +144,8 @@ def elements_of(cells: Cells) -> Elements:
     known = np.searchsorted(wanted, code[inserts], side="right") > np.searchsorted(wanted, code[inserts])
     inserts = inserts[known | (cells.actions.end[inserts] != NEVER)]
     of = np.searchsorted(code[inserts], code[heads])
-    found = (of < len(inserts)) & (code[inserts][np.minimum(of, len(inserts) - 1)] == code[heads]) if len(inserts) else (
-        np.zeros(len(heads), np.bool_)
-    )  # fmt: skip
+    found = np.zeros(len(heads), np.bool_)
+    found[of < len(inserts)] = code[inserts][of[of < len(inserts)]] == code[heads][of < len(inserts)]
     seen = np.full(len(cells.key), -1, np.int64)
     seen[inserts] = np.arange(len(inserts))
     seen[heads[found]] = of[found]
@@ -272,7 +272,7 @@ def occupied(
     # What the operation sees may limit where it can have been; then it is not itself what comes after or before.
     if line.start[entry] == since:
         ties.append((elements.entered_by(covering[0]), entry, BEFORE))
-    for one, other in zip(covering, covering[1:], strict=False):
+    for one, other in itertools.pairwise(covering):
         ties.append((elements.entered_by(other), elements.left_from(one), BEFORE))
     if elements.remove[covering[-1]] >= 0 and line.end[entry] == until:
         ties.append((entry, elements.left_from(covering[-1]), BEFORE))

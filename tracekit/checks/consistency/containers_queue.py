@@ -19,10 +19,10 @@ def decide(elements: Elements, scale: int = 1) -> Decided:
     """Judges every key. O(n log n).
 
     An element goes before another if it was in before the other began to go in, or if it was seen at the head before
-    the other was seen there for the last time. Where these two orders together have no cycle, elements can go in and out
-    in a common order; where they have one, they have one of at most three elements (two, if nobody peeks: Henzinger,
-    Sezgin & Vafeiadis, CONCUR 2013). What finds the queue empty has a place exactly if at some moment of it no element
-    is certainly there: all that may be out by then comes before all that need not be in.
+    the other was seen there for the last time. Where these two orders together have no cycle, elements can go in and
+    out in a common order; where they have one, they have one of at most three elements (two, if nobody peeks:
+    Henzinger, Sezgin & Vafeiadis, CONCUR 2013). What finds the queue empty has a place exactly if at some moment of it
+    no element is certainly there: all that may be out by then comes before all that need not be in.
     """
     m, keys = len(elements), len(elements.cells)
     bounds = np.stack([elements.enter[:, 0], elements.enter[:, 1], elements.leave[:, 0], elements.first_seen])
@@ -47,7 +47,7 @@ def decide(elements: Elements, scale: int = 1) -> Decided:
 
 
 def _ties(elements: Elements, v: int, w: int) -> tuple[int, int] | None:
-    """Why v goes before w: an operation that ended before another began; of those that put in, else of those that see."""
+    """Why v goes before w: an operation that ended before another began, of those that put in or that see."""
     if elements.enter[v, 1] < elements.enter[w, 0]:
         return elements.entered_by(v), int(elements.insert[w])
     if elements.first_seen[v] < elements.leave[w, 0]:

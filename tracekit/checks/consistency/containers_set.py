@@ -191,7 +191,7 @@ def _told(g: _Members, member: int, has_add: bool, inside: Int64) -> Broken:
             text = f"{value} was found {where} before it was added."
     else:
         text = (
-            f"{value} was added {where} once and removed once, and no moments for the two explain all that was answered "
-            "about it."
+            f"{value} was added {where} once and removed once, and no moments for the two explain all that was "
+            "answered about it."
         )
     return Broken("contradicting-answers", text, tuple(core), tuple(ties), breaks)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -75,7 +77,7 @@ def _no_bottom(elements: Elements, members: Int64, left: int, right: int) -> Bro
     covering = chain(elements, members, left, right)
     first, last = covering[0], covering[-1]
     ties = []
-    for one, other in zip(covering, covering[1:], strict=False):
+    for one, other in itertools.pairwise(covering):
         ties.append((elements.entered_by(other), elements.left_from(one), BEFORE))
     reasons = []
     for v in covering:
