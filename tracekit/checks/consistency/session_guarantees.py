@@ -221,10 +221,9 @@ def _judge(
     if besides is not None and not total:
         together = _found(execution, (*axioms, besides), 1)
         # The other guarantee's own breaches are its own matter.
-        alone = _found(execution, (besides,), 0)
-        facts["holds_with_" + besides.name.lower()] = not together.total or bool(alone.count)
-        if together.total and not alone.count:
-            example = telling.cycle(together.constraints, together.cycles[0])
-            facts["with_" + besides.name.lower()] = example.summary
+        apart = together.total and not _found(execution, (besides,), 0).count
+        facts["holds_with_" + besides.name.lower()] = not apart
+        if apart:
+            facts["with_" + besides.name.lower()] = telling.cycle(together.constraints, together.cycles[0]).summary
             remark = f"but not together with {what}"
     return replace(history.result(violations, total, method=METHOD, facts=facts), remark=remark)
