@@ -62,7 +62,7 @@ def delivery(execution: Execution, options: Options) -> CheckResult:
         return CheckResult(reasons=(f"{communication:,} sends and receives carry no message id (column message)",))
     found = _Findings(execution)
     reasons: list[str] = []
-    excuse = may_have_missed_sends(trace)
+    excuse = may_miss_events(trace)
     if excuse and len(messages.orphans):
         reasons.append(f"{len(messages.orphans):,} receives have no send, but {excuse}")
     elif len(messages.orphans):
@@ -77,12 +77,16 @@ def delivery(execution: Execution, options: Options) -> CheckResult:
         )
     reliable = bool(trace.run.channels.get("reliable"))
     if reliable:
-        found.not_reliable()
-        if len(messages.undelivered) and not trace.run.quiescent:
-            reasons.append(
-                f"reliable channels are declared and {len(messages.undelivered):,} messages were never received, "
-                "but the run is not marked quiescent: they may have been under way"
-            )
+        found.delivered_twice()
+        why_not = excuse if trace.run.quiescent else "the run is not marked quiescent: they may have been under way"
+        if not why_not:
+            found.never_delivered()
+        elif len(messages.undelivered):
+            never = f"{len(messages.undelivered):,} messages were never received"
+            reasons.append(f"reliable channels are declared and {never}, but {why_not}")
+    spoiled = trace.set_aside.spoiling(lambda name: name in ("message", "peer") or _is_content(name))
+    if spoiled:
+        reasons.append(f"{spoiled}: they may have been sends or receives")
     facts = _facts(messages)
     return CheckResult(
         examined={"sent": sends, "received": receives},
@@ -95,14 +99,19 @@ def delivery(execution: Execution, options: Options) -> CheckResult:
     )
 
 
-def may_have_missed_sends(trace: Trace) -> str:
-    """Why a send may be missing from the recording; empty where none can be."""
+def may_miss_events(trace: Trace) -> str:
+    """Why a send or a receive may be missing from the recording; empty where none can be."""
     if trace.set_aside.count:
         return f"{trace.set_aside.count:,} rows or fields were set aside"
     if not trace.complete:
         return "the file is not marked complete"
     uncovered = [p for p, ends in trace.run.coverage.items() if not (ends.get("start", True) and ends.get("end", True))]
     return f"the start or end of {', '.join(sorted(uncovered)[:3])} is not recorded" if uncovered else ""
+
+
+def _is_content(name: str) -> bool:
+    """Whether a column has something that a message says: `domain.message_*`."""
+    return name.partition(".")[2].startswith("message_")
 
 
 def _facts(messages: Messages) -> dict[str, int]:
@@ -203,7 +212,7 @@ class _Findings:
         contents = {
             name: column
             for name, column in self.trace.columns.items()
-            if isinstance(column, Column) and name.partition(".")[2].startswith("message_")
+            if isinstance(column, Column) and _is_content(name)
         }
         if not contents:
             return
@@ -237,7 +246,7 @@ class _Findings:
         )
         return self._pair("contents-changed", sentence, row, field=name, sent=sent, received=came)
 
-    def not_reliable(self) -> None:
+    def delivered_twice(self) -> None:
         self._add(
             self.messages.repeated,
             lambda row: self._pair(
@@ -247,8 +256,9 @@ class _Findings:
                 row,
             ),
         )
-        if self.trace.run.quiescent:
-            self._add(self.messages.undelivered, self._never_delivered)
+
+    def never_delivered(self) -> None:
+        self._add(self.messages.undelivered, self._never_delivered)
 
     def _never_delivered(self, row: int) -> Violation:
         sent = f"Message {self.messages.name(row)}, sent at {self.trace.event(row)}"

@@ -76,12 +76,15 @@ def fifo(execution: Execution, options: Options) -> CheckResult:
     if not _declared(execution):
         return CheckResult(applicable=False, facts=facts, remark=remark, method="FIFO is not declared")
     facts["lost"] = len(_lost(execution, channels))
+    reasons = [] if received else ["no message was received that was sent only once"]
+    spoiled = execution.trace.set_aside.spoiling(lambda name: name in ("message", "peer"))
+    reasons += [f"{spoiled}: they may have been sends or receives"] if spoiled else []
     order = np.lexsort((late, execution.happens_before.lamport(late)))
     return CheckResult(
         examined={"messages": received},
         violations=tuple(_violation(execution, int(late[i]), int(before[i])) for i in order[:SHOWN]),
         violations_total=len(late),
-        reasons=("no message was received that was sent only once",) if not received else (),
+        reasons=tuple(reasons),
         method="first receipts by channel",
         facts=facts,
         remark=remark,

@@ -101,11 +101,13 @@ def physical(execution: Execution, options: Options) -> CheckResult:
         return CheckResult(reasons=(f"of {timed:,} events with a time, no two are the ends of one message",))
     early, cause = _too_early(execution, skew)
     order = np.lexsort((early, execution.happens_before.lamport(early)))
+    spoiled = trace.set_aside.spoiling(lambda name: name in ("time_ns", "message", "vclock"))
     violations = tuple(_violation(execution, int(early[i]), int(cause[i]), skew) for i in order[:SHOWN])
     return CheckResult(
         examined={"messages with both readings": len(readings)},
         violations=violations,
         violations_total=len(early),
+        reasons=(f"{spoiled}: they may have had times",) if spoiled else (),
         method="declared bounds on skew, over happens-before",
         facts=facts,
         remark=remark,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracekit.checks.channel import may_miss_events
 from tracekit.checks.clock_physical import UNDECLARED, declared_skew
 from tracekit.execution import Execution, Options
 from tracekit.registry import check
@@ -89,12 +90,18 @@ def synchrony(execution: Execution, options: Options) -> CheckResult:
     unjudged = int((clock.skew == UNDECLARED).sum())
     unknown = f"{unjudged:,} messages went between clocks of which nobody declared how far they differ (bounds.skew_ns)"
     late = clock.late(bound, execution.trace.run.bounds.get("gst_ns"))
-    missing = _missing(execution, clock, bound)
+    missing, excuse = _missing(execution, clock, bound), may_miss_events(execution.trace)
+    reasons = [unknown] if unjudged else []
+    if excuse and len(missing):
+        reasons.append(f"{len(missing):,} messages were not received by their deadline, but {excuse}")
+        missing = missing[:0]
+    spoiled = execution.trace.set_aside.spoiling(lambda name: name in (clock.name, "message", "peer"))
+    reasons += [f"{spoiled}: they may have been sends or receives with times"] if spoiled else []
     violations = [_late(execution, clock, int(i), bound) for i in late[:SHOWN]]
     violations += [_never(execution, clock, int(row), bound) for row in missing[: SHOWN - len(violations)]]
     return CheckResult(
         examined={"messages": len(clock.delay) + len(missing)},
-        reasons=(unknown,) if unjudged else (),
+        reasons=tuple(reasons),
         violations=tuple(violations),
         violations_total=len(late) + len(missing),
         method=f"delays by {clock.name}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,7 @@ def assemble(
     complete: bool = True,
     path: str | None = None,
     inferred: tuple[str, ...] = (),
+    unsigned: Collection[str] = (),
 ) -> Trace:
     """Checks the columns against the schema and builds the trace. O(n).
 
@@ -37,6 +38,7 @@ def assemble(
     at: what an error names as its place.
     processes: declared order of the vector components; empty: order of appearance (then no list clocks are possible).
     set_aside: what the caller had to set aside before.
+    unsigned: columns that were unsigned in the file: what is negative here was 2^63 or above there.
 
     Raises
     ------
@@ -68,6 +70,7 @@ def assemble(
     process = process_column.values if same else table[process_column.values]
     rest = {k: v for k, v in columns.items() if k not in ("process", "kind", "seq")}
     rest.update(_fields_set_aside(rest, components, log))
+    rest.update(_numbers_set_aside(rest, unsigned, log))
     if bad.any():
         good = np.flatnonzero(~bad)
         process, kind = process[good], kind[good]
@@ -260,4 +263,28 @@ def _fields_set_aside(columns: Mapping[str, AnyColumn], components: int, log: _L
             )
         if (long | negative).any():
             changed["vclock"] = ListColumn(vclock.offsets, vclock.items, vclock.present & ~(long | negative))
+    return changed
+
+
+LONGEST = 1 << 62
+"""In ns, 146 years. Times within it can be subtracted from one another; recorders that have none write the extremes."""
+
+
+def _numbers_set_aside(columns: Mapping[str, AnyColumn], unsigned: Collection[str], log: _Log) -> dict[str, AnyColumn]:
+    """Columns of numbers without those that a trace cannot hold, or that are no times."""
+    changed: dict[str, AnyColumn] = {}
+    for name in unsigned:
+        column = columns.get(name)
+        if isinstance(column, Column) and name != "lamport":
+            bad = log.fields(column.present & (column.values < 0), f"{name} is 2^63 or above", column, name)
+            changed[name] = Column(column.values, column.present & ~bad)
+    for name in ("time_ns", "true_time_ns"):
+        column = changed.get(name, columns.get(name))
+        if not isinstance(column, Column) or not _is_int(column):
+            continue
+        if column.values.min(initial=0) > -LONGEST and column.values.max(initial=0) < LONGEST:
+            continue
+        bad = column.present & ((column.values <= -LONGEST) | (column.values >= LONGEST))
+        log.fields(bad, f"{name} is further from 0 than 146 years (2^62 ns)", column, name)
+        changed[name] = Column(column.values, column.present & ~bad)
     return changed

@@ -14,13 +14,14 @@ import pyarrow.parquet as pq
 
 from tracekit.errors import TracekitError
 from tracekit.trace.assemble import assemble
-from tracekit.trace.columns import AnyColumn, ColumnReader, is_list, is_text, supported
+from tracekit.trace.columns import AnyColumn, Column, ColumnReader, from_arrow, is_list, is_text, supported
 from tracekit.trace.run import Run
-from tracekit.trace.schema import REQUIRED, VERSION, Kind
+from tracekit.trace.schema import FIELD, MAX_TIMESTAMP, REQUIRED, VERSION, Kind, Type
 from tracekit.trace.trace import SetAside, SetAsides, Trace
 
 MAGIC = b"PAR1"
-BATCH = 1 << 16
+BATCH = 1 << 14
+"""Rows at a time: few enough that Arrow fills the same memory again, of which first touch is the slowest thing."""
 Progress = Callable[[int, int], None]
 
 
@@ -57,16 +58,18 @@ def _read(path: Path, columns: Collection[str] | None, progress: Progress | None
             raise TracekitError("TK104", f"column {twice} stands in the file twice", at=place)
         processes = _processes(metadata, place)
         run = Run.from_json(metadata.get("tracekit.run", "{}"), place)
-        data, processes = _read_columns(file, wanted, processes, place, progress)
+        data, processes, twice_named = _read_columns(file, wanted, processes, place, progress)
+    unsigned = _unsigned(schema, data)
     return assemble(
         data,
         at=place,
         processes=processes,
         run=run,
-        set_aside=_set_aside(metadata),
+        set_aside=_set_aside(metadata) + SetAsides.of(twice_named),
         path=place,
         complete=metadata.get("tracekit.complete") == "true",
         inferred=inferred,
+        unsigned=unsigned,
     )
 
 
@@ -167,13 +170,16 @@ def _set_aside(metadata: dict[str, str]) -> SetAsides:
 
 def _read_columns(
     file: pq.ParquetFile, names: list[str], processes: list[str], place: str, progress: Progress | None
-) -> tuple[dict[str, AnyColumn], list[str]]:
+) -> tuple[dict[str, AnyColumn], list[str], list[SetAside]]:
+    """The columns, the components of clocks, and clocks that cannot be read."""
     rows = file.metadata.num_rows
     schema = file.schema_arrow
     clock = schema.field("vclock").type if "vclock" in names else None
     clocks_by_name = clock is not None and (pa.types.is_map(clock) or pa.types.is_struct(clock))
-    if clocks_by_name and not processes:
-        processes = _processes_of(file)
+    if clock is not None and clocks_by_name:
+        _check_clocks_by_name(clock, place)
+        processes = processes or _processes_of(file)
+    wrong: list[SetAside] = []
     readers: dict[str, ColumnReader] = {}
     done = 0
     try:
@@ -184,14 +190,14 @@ def _read_columns(
             for name, reader in readers.items():
                 array = batch.column(batch.schema.get_field_index(name))
                 if name == "vclock" and clocks_by_name:
-                    array = _named_clocks(array, processes)
+                    array = _named_clocks(array, processes, done, wrong)
                 elif not supported(array.type):
                     array = pc.cast(array, pa.string()) if _castable(array.type) else _as_json(array)
                 reader.add(array)
             done += batch.num_rows
             if progress:
                 progress(done, rows)
-        return {name: reader.finish() for name, reader in readers.items()}, processes
+        return {name: reader.finish() for name, reader in readers.items()}, processes, wrong
     except (pa.ArrowException, OSError) as error:
         raise TracekitError("TK105", "the Parquet file is damaged", at=place, found=_first_line(error)) from None
 
@@ -232,22 +238,54 @@ def _processes_of(file: pq.ParquetFile) -> list[str]:
     return [name for name in seen if name != "nemesis"]
 
 
-def _named_clocks(array: pa.Array, processes: list[str]) -> pa.Array:
-    """Maps or structs from process to number as lists in the order of `processes`; a process nobody has is appended."""
+def _check_clocks_by_name(kind: pa.DataType, place: str) -> None:
+    types = [kind.item_type] if pa.types.is_map(kind) else [kind.field(i).type for i in range(kind.num_fields)]
+    if any(not (pa.types.is_integer(t) or pa.types.is_null(t)) for t in types):
+        raise TracekitError(
+            "TK104", "column vclock has the wrong type", at=place, found=str(kind)[:200], want="numbers by process"
+        )
+
+
+def _unsigned(schema: pa.Schema, data: dict[str, AnyColumn]) -> list[str]:
+    """Columns of unsigned numbers of which some are 2^63 or above, and so negative in `data`. Those that need not be
+    numbers (message ids, fields that no schema has) become texts there: no digit of an id is lost."""
+    found = []
+    for name, column in data.items():
+        if schema.field(name).type != pa.uint64() or not isinstance(column, Column):
+            continue
+        if not (column.present & (column.values < 0)).any():
+            continue
+        if name in FIELD and FIELD[name].type is Type.INT:
+            found.append(name)
+        else:
+            numbers = pa.array(column.values.view("uint64"), mask=~column.present)
+            data[name] = from_arrow(numbers.cast(pa.string()))
+    return found
+
+
+def _named_clocks(array: pa.Array, processes: list[str], before: int, wrong: list[SetAside]) -> pa.Array:
+    """Maps or structs from process to number as lists in the order of `processes`; a process nobody has is appended.
+
+    before: rows of the file before these. wrong: takes the clocks that name a process twice: they have no meaning.
+    """
     place = {name: i for i, name in enumerate(processes)}
     out: list[list[int] | None] = []
-    for clock in array.to_pylist():
+    for number, clock in enumerate(array.to_pylist(), before):
         if clock is None:
             out.append(None)
             continue
-        entries = clock.items() if isinstance(clock, dict) else clock
+        entries = list(clock.items()) if isinstance(clock, dict) else clock
+        if len({name for name, _ in entries}) < len(entries):
+            wrong.append(SetAside(f"row {number}", "a vector clock names a process twice", str(clock)[:120], "vclock"))
+            out.append(None)
+            continue
         row = [0] * len(processes)
         for name, value in entries:
             if name not in place:
                 place[name] = len(processes)
                 processes.append(name)
             row.extend([0] * (place[name] + 1 - len(row)))
-            row[place[name]] = int(value or 0)
+            row[place[name]] = -1 if (value or 0) > MAX_TIMESTAMP else int(value or 0)
         out.append(row)
     return pa.array(out, pa.list_(pa.int64()))
 

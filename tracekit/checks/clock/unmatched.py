@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tracekit.checks.channel import may_have_missed_sends
+from tracekit.checks.channel import may_miss_events
 from tracekit.checks.clock.findings import ANOMALIES, SHOWN, located
 from tracekit.checks.clock.timed import ENOUGH, Timed
 from tracekit.execution import Execution
@@ -60,7 +60,7 @@ class Unmatched:
         facts = {name: count for name, count in facts.items() if count}
         several, one = facts.get("with several possible sends", 0), facts.get("with one possible send", 0)
         remark = f"{len(counts):,} receives without ids: {one:,} can belong to one send, {several:,} to several"
-        return cls(execution, clock, found.receives[none], may_have_missed_sends(trace), facts, remark)
+        return cls(execution, clock, found.receives[none], may_miss_events(trace), facts, remark)
 
     def reasons(self) -> tuple[str, ...]:
         """Why receives that no send explains decide nothing."""
