@@ -262,3 +262,31 @@ class TestTrace:
     def test_nothing_can_be_changed(self, trace: Trace) -> None:
         with pytest.raises(ValueError, match="read-only"):
             trace.process[0] = 1
+
+
+class TestManyBatches:
+    def test_dictionaries_that_differ_from_batch_to_batch(self, tmp_path: Path) -> None:
+        names = [f"n{i // 700}" for i in range(5_000)] + ["n1", "n0"]
+        texts = [None if i % 97 == 0 else f"t{(i * 7) % 2_000 + i // 1_000}" for i in range(len(names))]
+        columns = {"process": names, "kind": ["internal"] * len(names), "name": texts}
+        path = tmp_path / "t"
+        pq.write_table(pa.table(columns), path, row_group_size=500)
+        trace = read_parquet(path)
+        assert [trace.processes[p] for p in trace.process] == names
+        name = trace.get("name")
+        assert name is not None
+        assert [name.at(row) for row in range(len(trace))] == texts
+        assert trace.seq[-1] == names[:-1].count("n0")
+
+    @pytest.mark.parametrize("large", [2**31 - 1, 2**31, 2**62])
+    def test_vector_clocks_grow_beyond_what_they_are_held_in(self, tmp_path: Path, large: int) -> None:
+        rows = 20_000
+        clocks = [[i, large if i >= rows - 2 else 0] for i in range(rows)]
+        path = tmp_path / "t"
+        columns = {"process": ["a"] * rows, "kind": ["internal"] * rows, "vclock": clocks}
+        trace = read_parquet(write(path, columns, processes=["a", "b"]))
+        column = trace.lists("vclock")
+        assert column is not None
+        assert [column.at(row) for row in (0, 1, rows - 3, rows - 1)] == [clocks[r] for r in (0, 1, rows - 3, rows - 1)]
+        assert to_table(trace)["vclock"].type == pa.list_(pa.int64()), "the format says int64, however they are held"
+        assert to_table(trace)["vclock"].to_pylist() == clocks
