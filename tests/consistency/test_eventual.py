@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.oracle.eventual import states_converge
+from tests.consistency.programs import program, programs, trace_of
+from tests.oracle.causal import Op
+from tests.oracle.eventual import converged, states_converge
 from tests.strategies import examples
+from tracekit.checks.consistency.eventual import eventual
 from tracekit.checks.consistency.strong_eventual import strong_eventual
 from tracekit.execution import Execution, Options
 from tracekit.results import CheckResult, Verdict
@@ -115,3 +118,96 @@ def test_strong_on_a_replicated_counter(seed: int) -> None:
                 rows[name].append(state(replica, digest))
     assert strong(rows["sum"]).verdict is Verdict.HOLDS
     assert strong(rows["last"]).verdict is Verdict.VIOLATED
+
+
+QUIET = Run(quiescent=True)
+
+
+def ended(text: str, run: Run = QUIET) -> CheckResult:
+    return eventual(Execution(trace_of(program(text), run)), Options())
+
+
+def test_replicas_that_never_agree() -> None:
+    found = ended("w(x1) r(x1) r(x1) | w(x2) r(x2) r(x2) | r(x2) r(x2) r(x2)")
+    violation = found.violations[0]
+    assert violation.anomaly == "replicas-differ" and violation.facts["laggards"] == ["s0"]
+    assert violation.summary == ("After the last write at key x replicas still answer differently: 1 (s0), 2 (s1, s2).")
+    names = {e.event for e in violation.events}
+    assert {e.start for e in violation.edges} | {e.end for e in violation.edges} <= names
+
+
+def test_what_was_written_is_lost() -> None:
+    lost = ended("w(x1) r(x0) | r(x0) r(x0)")
+    assert [v.anomaly for v in lost.violations] == ["writes-lost"]
+    assert ended("w(x1)? r(x0) | r(x0) r(x0)").verdict is Verdict.HOLDS
+    garbage = ended("w(x1) r(x9) | r(x9) r(x9)")
+    assert "which nobody wrote" in garbage.violations[0].summary
+
+
+def test_without_a_mark_or_final_reads_it_is_unknown() -> None:
+    text = "w(x1) r(x1) | w(x2) r(x2)"
+    unmarked = ended(text, Run())
+    assert unmarked.verdict is Verdict.UNKNOWN and "not marked quiescent" in unmarked.reasons[0]
+    assert "the last reads of 1 keys differ so far" in unmarked.reasons[0]
+    unread = ended("w(x1) r(x1) w(y1) | r(x1) r(x1)")
+    assert unread.verdict is Verdict.UNKNOWN and "1 of 2 written keys have no final reads" in unread.reasons[0]
+
+
+def test_a_server_that_answered_is_the_replica() -> None:
+    rows = []
+    for number, (f, value, server) in enumerate([("write", 1, "n1"), ("read", 1, "n1"), ("read", None, "n2")]):
+        common = {"process": "c", "f": f, "index": 2 * number}
+        rows.append(common | {"kind": "invoke", "value": value if f == "write" else None})
+        rows.append(common | {"kind": "ok", "value": value, "index": 2 * number + 1, "replica.server": server})
+    trace = made(rows, quiescent=True)
+    found = eventual(Execution(trace), Options())
+    assert found.violations[0].facts["values"] == {"1": ["n1"], "nil": ["n2"]}
+    assert "replicas: as recorded (replica.server)" in found.rests_on
+
+
+def timed(reads: list[tuple[str, int, int]], **run: Any) -> Trace:
+    """A write of 1, then at 0 .. 10 ns a write of 2, then reads of a value at a moment."""
+    rows: list[Row] = []
+    for process, f, value, start in [
+        ("w", "write", 1, -20),
+        ("w", "write", 2, 0),
+        *((p, "read", v, t) for p, v, t in reads),
+    ]:
+        common = {"process": process, "f": f, "key": "x"}
+        asked = value if f == "write" else None
+        rows.append(common | {"kind": "invoke", "value": asked, "true_time_ns": start})
+        rows.append(common | {"kind": "ok", "value": value, "true_time_ns": start + 10})
+    return made(rows, **run)
+
+
+def test_a_settle_time_lets_every_later_read_count() -> None:
+    reads = [("a", 1, 50), ("b", 2, 120), ("a", 2, 130), ("a", 1, 140), ("a", 2, 150)]
+    late = eventual(Execution(timed(reads, bounds={"settle_ns": 100})), Options())
+    assert late.verdict is Verdict.VIOLATED and late.facts["visible_within"] == {
+        "stale_reads": 2,
+        "operations": 3,
+        "time_ns": 130,
+    }
+    assert late.remark == "a write was missed by a session for up to 3 of its operations and 0.00013 ms"
+    assert eventual(Execution(timed(reads, quiescent=True)), Options()).verdict is Verdict.HOLDS
+    short = eventual(Execution(timed(reads[:1] + reads[4:] + reads[1:2], bounds={"settle_ns": 100})), Options())
+    assert short.verdict is Verdict.HOLDS
+
+
+@examples(500)
+@given(programs(most=9, keys="xy", sessions=3, opens=True), st.permutations(range(3)))
+def test_convergence_by_definition(sessions: list[list[Op]], turns: list[int]) -> None:
+    ops = [op for session in sessions for op in session]
+    if {"r", "w"} - {op.f for op in ops} or all(op.open for op in ops if op.f == "w"):
+        return
+    order = [*turns, *(s for _ in range(9) for s in range(3))]
+    left = [list(session) for session in sessions]
+    history = [(f"s{s}", left[s].pop(0)) for s in order if left[s]]
+    trace = trace_of(sessions, QUIET, turns=turns)
+    found = eventual(Execution(trace), Options())
+    wanted = converged(history)
+    assert found.verdict is (Verdict.UNKNOWN if wanted is None else Verdict.HOLDS if wanted else Verdict.VIOLATED), (
+        found.reasons,
+        found.violations,
+        history,
+    )

@@ -170,14 +170,14 @@ def _states(execution: Execution) -> States:
         left_out[codes] = True
     begins = np.ones(len(rows), np.bool_)
     begins[1:] = (process[1:] != process[:-1]) | is_reset[1:]
-    life = np.cumsum(begins)
+    life = np.cumsum(begins, dtype=np.int64)
     is_delivery &= update.present[rows]
     is_state &= digest.present[rows] & ~left_out[process]
     updates, lives = update.values[rows[is_delivery]].astype(np.int64), life[is_delivery]
     code, new = _first_of_life(updates, lives)
     weight = np.random.default_rng(0x5EC).integers(-(2**63), 2**63 - 1, int(code.max(initial=-1)) + 1)
     sums, counts = (np.concatenate([[0], np.cumsum(v)]) for v in (np.where(new, weight[code], 0), new.astype(np.int64)))
-    until = np.cumsum(is_delivery)[is_state]
+    until = np.cumsum(is_delivery, dtype=np.int64)[is_state]
     base = np.searchsorted(lives, life[is_state])  # lives ascend
     return States(
         execution=execution,
