@@ -84,7 +84,7 @@ def convergence(execution: Execution, options: Options) -> CheckResult:
         s2  write x 2,  read x 1        so 2 came before 1: CyclicCF
 
     Needs
-        As consistency.causal.
+        As consistency.causal: reads and writes of clients, one at a time each, with distinct values at a key.
 
     Cannot see
         As consistency.causal. That replicas become equal in the end: see consistency.eventual. If a bad pattern of
@@ -128,7 +128,7 @@ def memory(execution: Execution, options: Options) -> CheckResult:
         s2  write x 2,  read x 1,  read x 2       it saw 1 replace 2, and then 2 again: CyclicHB
 
     Needs
-        As consistency.causal.
+        As consistency.causal: reads and writes of clients, one at a time each, with distinct values at a key.
 
     Cannot see
         As consistency.causal. If a bad pattern of that is found, HB is not looked at. With --causality messages a
