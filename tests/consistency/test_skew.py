@@ -1,4 +1,4 @@
-"""--skew against its definition: one client's calls in their order, other operations if more than the skew lies between."""
+"""--skew by its definition: one client's calls in their order, others if more than the skew lies between."""
 
 from __future__ import annotations
 

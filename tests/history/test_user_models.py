@@ -107,7 +107,8 @@ def test_code_that_a_trace_names_is_not_run(tmp_path: Path) -> None:
 
 
 def test_a_model_may_be_one_object_whatever_the_keys(tmp_path: Path) -> None:
-    text = "class M:\n init = 0\n partition = {}\n def step(self, state, f, argument, answer): return state + 1 if answer == state + 1 else []"
+    step = "def step(self, state, f, argument, answer): return state + 1 if answer == state + 1 else []"
+    text = f"class M:\n init = 0\n partition = {{}}\n {step}"
     builder = TraceBuilder()
     for key, answer in (("x", 1), ("y", 2)):
         builder.add({"process": "a", "f": "next", "key": key, "kind": "invoke"})

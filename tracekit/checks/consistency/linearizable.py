@@ -65,8 +65,8 @@ def linearizable(execution: Execution, options: Options) -> CheckResult:
         fail=asserts, a failed cas says that the value was a different one). An operation with `info`, or without
         completion, may take effect at any time after its invocation, or never. A completion whose invocation was not
         recorded began before everything. Two operations are in real-time order if one ended strictly before the other
-        began; which clock says so stands under RESTS ON. With --skew E one precedes the other only if more than E
-        lies between.
+        began; which clock says so stands under RESTS ON. With --skew E, operations of one client are in the order
+        of its calls, and others only if more than E lies between.
 
     Example
         A stale read:
@@ -100,17 +100,21 @@ def linearizable(execution: Execution, options: Options) -> CheckResult:
         at.
 
     Cost
-        A key whose written values are all different: O(n log n) time and O(n) memory, about a second for a million
-        operations. Other keys: a search that is exponential in the worst case (the problem is NP-complete), in the
+        Which method decided, and why, stands in the result. A key whose written values are all different, and a
+        queue, stack, set or priority queue into which nothing goes twice: O(n log n) time and O(n) memory, about a
+        second for a million operations. A queue with duplicates: a sweep, exponential only in the dequeues that are
+        open at once. Other keys: a search that is exponential in the worst case (the problem is NP-complete), in the
         number of operations open at once and not in the length; memory up to 1 GiB, time up to --budget; then the
-        verdict is unknown, with the key and what made it hard. Values written twice, cas, append and, most of all,
-        operations that were never answered make a key hard; distinct values make it easy.
+        verdict is unknown, with the key, the stretch of the history and what made it hard. Values written twice, cas,
+        append, models with many states and, most of all, operations that were never answered make a key hard.
+        A violation that the search found is made small: up to two seconds for all of them together.
 
     Reference
         Herlihy & Wing, Linearizability: a correctness condition for concurrent objects, TOPLAS 1990. Unique values:
-        zones of Gibbons & Korach, Testing shared memories, SIAM J. Comput. 1997. Search: Wing & Gong, J. Parallel
-        Distrib. Comput. 1993; just-in-time linearization of Lowe, Testing for linearizability, Concurrency Computat.:
-        Pract. Exper. 2017. One key at a time: Herlihy & Wing's theorem 1; Horn & Kroening, FORTE 2015.
+        zones of Gibbons & Korach, Testing shared memories, SIAM J. Comput. 1997. Containers: Lee & Mathur, Efficient
+        decrease-and-conquer linearizability monitoring, OOPSLA 2025. Search: Wing & Gong, J. Parallel Distrib.
+        Comput. 1993; just-in-time linearization of Lowe, Testing for linearizability, Concurrency Computat.: Pract.
+        Exper. 2017. One key at a time: Herlihy & Wing's theorem 1; Horn & Kroening, FORTE 2015.
     """
     operations = execution.operations
     try:
@@ -133,7 +137,7 @@ def linearizable(execution: Execution, options: Options) -> CheckResult:
     if doubts.started_late:
         cells = cells_module.with_unknown_beginning(cells)
     cells = cells_module.without_unobserved(of_keys(cells, ~doubts.undecidable))
-    judged = judge(cells, choice, Budget(options.budget_s))
+    judged = judge(cells, choice, Budget(options.budget_s), Witnesses(execution, cells).name)
     return _result(execution, options, choice, doubts, judged)
 
 
@@ -149,8 +153,8 @@ def _result(execution: Execution, options: Options, choice: Choice, doubts: Doub
     if skew and violated.any():
         confirmed, unclear = _with_skew(execution, of_keys(cells, violated), skew)
         excused = violated & ~confirmed.violated
-        excused[list(confirmed.searched.undecided)] = False
-        reasons += [_undecided(execution, confirmed, key) for key in list(confirmed.searched.undecided)[:LISTED]]
+        excused[list(confirmed.undecided)] = False
+        reasons += [_undecided(execution, confirmed, key) for key in list(confirmed.undecided)[:LISTED]]
         if (excused & unclear).any():
             named = _listed(cells, excused & unclear)
             reasons.append(
@@ -176,8 +180,7 @@ def _result(execution: Execution, options: Options, choice: Choice, doubts: Doub
         violated = violated & ~odd
     violations = _violations(execution, confirmed, violated, skew or 0)
     total = sum(confirmed.count(int(k)) for k in np.flatnonzero(violated))
-    undecided = judged.searched.undecided
-    reasons += [_undecided(execution, judged, key) for key in list(undecided)[:LISTED]]
+    reasons += [_undecided(execution, judged, key) for key in list(judged.undecided)[:LISTED]]
     answered = operations.outcome != Outcome.INFO
     if len(operations) and not answered.any() and not reasons:
         reasons.append("no operation was answered, so nothing says what the system did")
@@ -231,6 +234,7 @@ def _violations(execution: Execution, judged: Judged, violated: NDArray[np.bool_
     of_zones = Witnesses(execution, judged.zone_cells)
     of_search = Witnesses(execution, judged.search_cells)
     of_containers = Witnesses(execution, judged.container_cells)
+    of_queues = Witnesses(execution, judged.queue_cells or judged.search_cells)
     found: list[tuple[int, int, Any]] = []
     budget, scale = Budget(min(CORES_S, execution.options.budget_s)), max(1, len(judged.search_cells.key))
     zoned, ends = judged.zoned, judged.zone_cells.actions.end
@@ -250,10 +254,11 @@ def _violations(execution: Execution, judged: Judged, violated: NDArray[np.bool_
             found.append(
                 (ended, key, lambda s=stuck: of_search.stuck(s, core_of(judged.search_cells, s, budget, scale)))
             )
-        if key in judged.contained.broken:
-            broken = judged.contained.broken[key]
-            breaks = int(judged.container_cells.actions.end[broken.breaks])
-            found.append((breaks, key, lambda b=broken: of_containers.broken(b)))
+        for decided, witnesses in ((judged.contained, of_containers), (judged.queued, of_queues)):
+            if key in decided.broken:
+                broken = decided.broken[key]
+                breaks = int(witnesses.cells.actions.end[broken.breaks])
+                found.append((breaks, key, lambda w=witnesses, b=broken: w.broken(b)))
     found.sort(key=lambda entry: entry[0])
     told, gaps, patience = [], {}, Budget(min(SKEWS_S, execution.options.budget_s))
     for _, key, describe in found[:LISTED]:
@@ -270,28 +275,28 @@ def _listed(cells: Cells, keys: NDArray[np.bool_]) -> str:
 
 
 def _undecided(execution: Execution, judged: Judged, key: int) -> str:
-    left = judged.searched.undecided[key]
+    cells, left = judged.undecided[key]
     crashed = f", {left.crashed} of them never answered" if left.crashed else ""
-    begin, end = (_event(execution, judged, entry) for entry in (left.since, left.entry))
+    begin, end = (_event(execution, cells, entry) for entry in (left.since, left.entry))
     return (
-        f"{judged.cells.name(key)} is undecided: {left.open} operations are open at once{crashed}, from {begin} to {end}; "
-        f"the {left.decided} events before have a linearization; {left.reason}"
+        f"{judged.cells.name(key)} is undecided: {left.open} operations are open at once{crashed}, from {begin} to "
+        f"{end}; the {left.decided} events before have a linearization; {left.reason}"
     )
 
 
-def _event(execution: Execution, judged: Judged, entry: int) -> str:
-    operation = judged.search_cells.actions.operation[entry]
+def _event(execution: Execution, cells: Cells, entry: int) -> str:
+    operation = cells.actions.operation[entry]
     return execution.trace.event(int(execution.operations.row[operation]))
 
 
 def _advice(judged: Judged, options: Options) -> tuple[str, ...]:
-    undecided = judged.searched.undecided
+    undecided = [left for _, left in judged.undecided.values()]
     if not undecided:
         return ()
     tried = []
-    if any("budget" in left.reason for left in undecided.values()):
+    if any("budget" in left.reason for left in undecided):
         tried.append(f"--check consistency.linearizable --budget {max(10 * options.budget_s, 600):g}s")
-    if any(left.crashed for left in undecided.values()):
+    if any(left.crashed for left in undecided):
         tried.append("let clients retry or read back what was not answered: every open operation doubles the work")
     if judged.cells.actions.calls is None:
         tried.append("record distinct values for writes: keys with unique values never need the search")
@@ -303,6 +308,8 @@ def _certificate(execution: Execution, judged: Judged) -> dict[str, Any] | None:
     total = len(judged.cells.key)
     if not total:
         return None
+    if judged.queue_cells is not None and len(judged.queue_cells.key):
+        return {"kind": "linearization", "omitted": "queues with duplicates: the sweep keeps no order of them"}
     if total > CERTIFIED:
         return {
             "kind": "linearization",
@@ -334,24 +341,25 @@ def _facts(execution: Execution, judged: Judged, doubts: Doubts, violated: NDArr
         "open": int((operations.outcome == 2).sum()),
         "keys_by_zones": len(np.unique(judged.zone_cells.key)),
         "keys_by_containers": len(np.unique(judged.container_cells.key)),
+        "keys_by_queues": 0 if judged.queue_cells is None else len(np.unique(judged.queue_cells.key)),
         "keys_by_search": len(np.unique(judged.search_cells.key)),
     }
     if facts["keys_by_search"]:
         facts["configurations"] = judged.searched.peak
     for what, problem in operations.problems.items():
         facts[what] = {"count": problem.count, "first": [execution.trace.event(r) for r in problem.rows[:5]]}
-    undecided = [*judged.searched.undecided, *np.flatnonzero(doubts.undecidable).tolist()]
-    if judged.searched.undecided:
+    undecided = [*judged.undecided, *np.flatnonzero(doubts.undecidable).tolist()]
+    if judged.undecided:
         facts["undecided"] = [
             {
                 "key": cells.names[key],
-                "from": _event(execution, judged, left.since),
-                "to": _event(execution, judged, left.entry),
+                "from": _event(execution, of, left.since),
+                "to": _event(execution, of, left.entry),
                 "open": left.open,
                 "never_answered": left.crashed,
                 "linearized_events": left.decided,
             }
-            for key, left in list(judged.searched.undecided.items())[:LISTED]
+            for key, (of, left) in list(judged.undecided.items())[:LISTED]
         ]
     for name, keys in (("violated_keys", np.flatnonzero(violated).tolist()), ("undecided_keys", undecided)):
         if keys:
