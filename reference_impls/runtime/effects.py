@@ -80,13 +80,17 @@ class Note(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """A client's operation begins (invoke) or ends (ok, fail, info), in the trace's terms."""
+    """A client's operation begins (invoke) or ends (ok, fail, info), in the trace's terms.
+
+    `server`: the replica whose answer ended it, where that matters.
+    """
 
     kind: Literal["invoke", "ok", "fail", "info"]
     op: int
     f: str
     key: str
     value: str | None
+    server: str | None = None
 
 
 class Done(NamedTuple):

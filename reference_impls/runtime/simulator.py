@@ -240,8 +240,9 @@ class Simulator:
             self.at(arrival, self._deliver, receiver, envelope)
 
     def _operation(self, host: Host, operation: Operation) -> None:
-        kind, op, f, key, value = operation
-        self._row(host, kind, None, {"op": op, "f": f, "key": key, "value": value})
+        kind, op, f, key, value, server = operation
+        fields = {"op": op, "f": f, "key": key, "value": value}
+        self._row(host, kind, None, fields if server is None else {**fields, "replica.server": server})
         if kind != "invoke":
             self.completed += 1
             self.on_completed(self.completed)

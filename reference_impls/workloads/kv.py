@@ -164,7 +164,8 @@ class KvClient:
         if status == "ok":
             self._learn(command, value)
         shown = value if command.f == "read" else command.value
-        end = Operation("ok" if status == "ok" else "fail", command.number, command.f, command.key, shown)
+        replica = None if self.asks == "leader" else self.server
+        end = Operation("ok" if status == "ok" else "fail", command.number, command.f, command.key, shown, replica)
         return [CancelTimer("retry"), CancelTimer("give-up"), end, self._pause()]
 
     def _learn(self, command: Command, value: str | None) -> None:

@@ -62,6 +62,7 @@ class Store:
             faults={name: fault.meaning for name, fault in FAULTS.items()},
             simulate=self.simulate,
             default_nodes=3,
+            minimum_nodes=2,  # whether one server agrees with itself is no question
         )
 
     def simulate(self, simulation: Simulation, progress: Progress | None = None) -> Trace:
