@@ -5,14 +5,24 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.consistency.histories import trace_of
 from tests.consistency.many import judged, wrong_object
+from tests.corpora import corpus, manifest
 from tests.oracle.linearizability import Op
 from tests.oracle.objects import OBJECTS
 from tests.strategies import examples
+from tracekit.analysis import analyze
+from tracekit.checks.consistency import containers, search
+from tracekit.checks.consistency.cells import cells_of, of_keys
+from tracekit.execution import Budget, Execution
+from tracekit.history.models import actions_of
+from tracekit.history.models.choice import parse_model
+from tracekit.reading import read_traces
 
 CALLS = {"queue": ("enqueue", "dequeue"), "stack": ("push", "pop"), "priority-queue": ("insert", "poll")}
 MODELS = ("queue", "stack", "priority-queue", "priority-queue:order=max", "set")
@@ -96,3 +106,84 @@ def check(ops: list[Op], model: str) -> str:
 def test_verdict_and_certificate_are_those_of_the_definition(model: str, seed: int) -> None:
     ops = unique_history(model, random.Random(seed))
     assert not check(ops, model), ops
+
+
+def both(ops: list[Op], model: str, keys: list[int]) -> tuple[Any, Any]:
+    """The cells of a history and the model chosen for it."""
+    execution = Execution(trace_of(ops, keys))
+    choice = parse_model(model)
+    return cells_of(execution.operations, actions_of(execution.operations, choice), choice.model), choice
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_many_keys_at_once_compiled_or_not_agree_with_the_search(model: str) -> None:
+    rng = random.Random(5)
+    several = [unique_history(model, rng, most=12, peeks=model != "stack") for _ in range(60)]
+    keys = [k for k, ops in enumerate(several) for _ in ops]
+    cells, choice = both([op for ops in several for op in ops], model, keys)
+    chosen = containers.decidable(cells, choice)
+    assert chosen.sum() > 40
+    cells = of_keys(cells, chosen)
+    interpreted, compiled = (containers.decide(cells, choice, scale) for scale in (1, 10**6))
+    assert (interpreted.broken, interpreted.left) == (compiled.broken, compiled.left)
+    searched = search.decide(cells, Budget(60))
+    left = set(np.flatnonzero(chosen)) - interpreted.left
+    assert not searched.undecided and len(interpreted.left) < 20
+    assert set(interpreted.broken) == set(searched.stuck) & left and interpreted.broken
+
+
+@pytest.mark.parametrize(
+    "entry", [e for e in manifest() if e["path"].startswith("containers/")], ids=lambda e: e["path"]
+)
+def test_recorded_containers(entry: dict[str, Any]) -> None:
+    [trace] = read_traces(corpus(entry["path"]))
+    result = analyze(Execution(trace), check=["consistency.linearizable"])
+    assert str(result.verdict) == entry["expected"]
+
+
+def op(f: str, value: int | None, start: int, end: int) -> Op:
+    put = f in ("enqueue", "push", "insert")
+    return Op(f, value if put else None, None if put else value, "ok", start, end)
+
+
+TOLD = [
+    ("queue", [op("dequeue", 1, 0, 1)], "never-inserted", 1),
+    ("queue", [op("dequeue", 1, 0, 1), op("enqueue", 1, 2, 3)], "removed-before-inserted", 2),
+    ("queue", [op("enqueue", 1, 0, 1), op("dequeue", 1, 2, 3), op("dequeue", 1, 4, 5)], "removed-twice", 3),
+    ("queue", [op("enqueue", 1, 0, 1), op("enqueue", 2, 2, 3), op("dequeue", 2, 4, 5)], "out-of-order", 3),
+    ("queue", [op("enqueue", 1, 0, 1), op("dequeue", None, 2, 3)], "empty-while-occupied", 2),
+    (
+        "stack",
+        [op("push", 1, 0, 1), op("push", 2, 2, 3), op("pop", 1, 4, 5), op("pop", 2, 6, 7)],
+        "out-of-order",
+        4,
+    ),
+    ("priority-queue", [op("insert", 1, 0, 1), op("insert", 2, 0, 1), op("poll", 2, 2, 3)], "priority-inversion", 3),
+]
+
+
+@pytest.mark.parametrize(("model", "ops", "anomaly", "size"), TOLD, ids=lambda value: str(value)[:40])
+def test_each_mistake_has_its_name_and_few_events(model: str, ops: list[Op], anomaly: str, size: int) -> None:
+    found = judged(ops, model)
+    assert found is not None
+    [violation] = found.violations
+    assert violation.anomaly == anomaly and len(violation.events) == size, violation
+    names = [e.event for e in violation.events]
+    assert all(names.index(e.start) < names.index(e.end) for e in violation.edges)
+
+
+def test_three_elements_of_a_queue_may_be_in_each_others_way_where_somebody_peeks() -> None:
+    ops = [
+        op("enqueue", 3, 0, 0), op("enqueue", 1, 1, 2), op("enqueue", 2, 0, 5),
+        op("dequeue", 1, 1, 8), op("peek", 2, 1, 5), op("dequeue", 2, 9, 12), op("dequeue", 3, 6, 20),
+    ]  # fmt: skip
+    found = judged(ops, "queue")
+    assert found is not None and not wrong_object(ops, "queue", found)
+    [violation] = found.violations
+    assert violation.anomaly == "out-of-order" and len(violation.facts["elements"]) == 3
+
+
+def test_a_removal_without_answer_may_have_taken_what_is_missing() -> None:
+    ops = [op("enqueue", 1, 0, 1), Op("dequeue", None, None, "info", 2, None), op("dequeue", None, 4, 5)]
+    found = judged(ops, "queue")
+    assert found is not None and str(found.verdict) == "holds" and found.method.startswith("search")

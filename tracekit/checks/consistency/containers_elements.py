@@ -190,7 +190,7 @@ def _find_mistakes(elements: Elements, strange: Int64, takers: Int64, heads: Int
             continue
         value, element = calls.values.text(int(calls.answered[entry])), int(of[entry])
         took = f"{calls.functions[int(calls.function[entry])]} answered {value} {elements.where(key)}"
-        insert, remove_ = int(elements.insert[element]), int(elements.remove[element])
+        insert, remove_ = (-1 if element < 0 else int(slots[element]) for slots in (elements.insert, elements.remove))
         told = (
             ("never-inserted", f"{took}, but no recorded operation put {value} in.", (), (), "VFresh"),
             (

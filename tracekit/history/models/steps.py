@@ -32,13 +32,16 @@ class States:
         self.codes: dict[Hashable, int] = {specification.initial: 0}
         self._known: dict[tuple[int, int], tuple[int, ...]] = {}
         self.silent = self._silent(calls)
-        self._calls = [
-            (functions[f], values.value(given), UNKNOWN if answer == UNANSWERED else values.value(answer))
-            for f, given, answer in calls.tolist()
-        ]
+        self._functions, self._calls = functions, calls
 
     def __len__(self) -> int:
         return len(self.states)
+
+    def _call(self, argument: int) -> tuple[str, Hashable, Any]:
+        """Name, argument and answer of a call. There may be a million calls, of which nobody asks."""
+        f, given, answer = self._calls[argument].tolist()
+        told = UNKNOWN if answer == UNANSWERED else self.values.value(answer)
+        return self._functions[f], self.values.value(given), told
 
     @staticmethod
     def _silent(calls: Int64) -> Int64:
@@ -69,7 +72,7 @@ class States:
             self._known[state, argument] = ()
             return ()
         found = tuple(self._code(s, state, argument) for s in (result if isinstance(result, list) else [result]))
-        if self._calls[argument][0] in self.specification.observers and set(found) - {state}:
+        if self._functions[self._calls[argument, 0]] in self.specification.observers and set(found) - {state}:
             raise self._broken("a call that it names as an observer changes the state", state, self.call_text(argument))
         self._known[state, argument] = found
         return found
@@ -85,13 +88,13 @@ class States:
 
     def call_text(self, argument: int) -> str:
         """A call as it reads in an error: ``enqueue(3) answered nil``."""
-        f, given, answer = self._calls[argument]
+        f, given, answer = self._call(argument)
         told = "not answered" if answer is UNKNOWN else f"answered {shown(answer)}"
         return f"{f}({'' if given is None else shown(given)}) {told}"
 
     def _step(self, state: int, argument: int) -> Any:
         try:
-            return self.specification.step(self.states[state], *self._calls[argument])
+            return self.specification.step(self.states[state], *self._call(argument))
         except Exception as error:
             what = f"step raises {type(error).__name__}: {error}"
             raise self._broken(what, state, self.call_text(argument)) from error
