@@ -211,3 +211,24 @@ def test_convergence_by_definition(sessions: list[list[Op]], turns: list[int]) -
         found.violations,
         history,
     )
+
+
+def objects(final: list[Any], f: str = "add", key: str = "k") -> CheckResult:
+    """A register, and an object to which two clients add; then each reads."""
+    rows: list[Row] = []
+    calls = [("a", "write", "r", 7), ("a", f, key, 1), ("b", f, key, 2)]
+    calls += [(p, "read", "r", 7) for p in "ab"] + [(p, "read", key, v) for p, v in zip("ab", final, strict=True)]
+    for process, name, where, value in calls:
+        common = {"process": process, "f": name, "key": where}
+        rows.append(common | {"kind": "invoke", "value": None if name == "read" else str(value)})
+        rows.append(common | {"kind": "ok", "value": None if value is None else str(value)})
+    return eventual(Execution(made(rows, quiescent=True)), Options())
+
+
+def test_objects_of_any_kind_converge() -> None:
+    assert objects(["[1,2]", "[1,2]"]).verdict is Verdict.HOLDS
+    assert objects(["[1,2]", "[2,1]"]).verdict is Verdict.HOLDS
+    assert objects(["[1,2]", "[2,1]"], f="append").verdict is Verdict.VIOLATED
+    lost = objects(["[1,2]", "[1]"])
+    assert lost.verdict is Verdict.VIOLATED and lost.violations[0].facts["key"] == "k"
+    assert objects([None, None], f="increment").verdict is Verdict.HOLDS

@@ -26,8 +26,9 @@ def eventual(execution: Execution, options: Options) -> CheckResult:
     Meaning
         Quiescent convergence. The final reads of a key are those that began after all writes of it were over. At each
         key that was written, the final reads of all replicas return one value, and not the initial one if a write was
-        answered. Which of the written values it is does not count. The replica of a read is `replica.server` where
-        that was recorded, else each client counts as one.
+        answered. Which of the written values it is does not count. Whatever is no read counts as a write: cas, append,
+        add, increment; at such keys all that is asked is that all read the same. The replica of a read is
+        `replica.server` where that was recorded, else each client counts as one.
 
         When the replicas had had their time must be said. Marking a run quiescent says that it was left alone until
         nothing moved before it was read last: the last final read of each replica counts, and a difference is a
@@ -54,7 +55,8 @@ def eventual(execution: Execution, options: Options) -> CheckResult:
 
     Cannot see
         Replicas that nobody read from in the end. Without `replica.server`, that two clients read from one replica, or
-        one client from two. cas, append and other operations: their keys are not judged.
+        one client from two. Values that differ in a way that does not matter: texts are compared, only at keys with
+        `add` (sets) the order of lists does not count.
 
     Cost
         O(n log n) for n operations.
@@ -79,7 +81,7 @@ def eventual(execution: Execution, options: Options) -> CheckResult:
     remark = _remark(facts)
     reasons = [] if run.quiescent or settle is not None else [_undeclared(differing)]
     if not reasons:
-        reasons = _unheard(history, final) + _restless(history, differing, disagreeing)
+        reasons = _unclear(history, final) + _unheard(history, final) + _restless(history, differing, disagreeing)
         violations = [_violation(history, sure, key) for key in disagreeing[:LISTED]]
     else:
         violations, disagreeing = [], []
@@ -89,6 +91,7 @@ def eventual(execution: Execution, options: Options) -> CheckResult:
         method="final reads by key and replica",
         reasons=tuple(reasons),
         ambiguous=False,
+        registers=False,
         rests_on=(real_time.text, _who_is_a_replica(execution), *([] if reasons else [_what_is_rest(settle)])),
         facts=facts,
     )
@@ -99,6 +102,14 @@ def eventual(execution: Execution, options: Options) -> CheckResult:
 def _undeclared(disagreeing: list[int]) -> str:
     seen = f"; the last reads of {len(disagreeing)} keys differ so far" if disagreeing else ""
     return f"the run is not marked quiescent, and no bounds.{SETTLE} is declared{seen}"
+
+
+def _unclear(history: SessionHistory, final: FinalReads) -> list[str]:
+    """Operations that may have changed anything."""
+    if not len(final.unclear):
+        return []
+    first = history.execution.trace.event(int(history.operations.row[final.unclear[0]]))
+    return [f"{len(final.unclear)} operations cannot be told apart (first: {first}): their keys are not judged"]
 
 
 def _unheard(history: SessionHistory, final: FinalReads) -> list[str]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from tracekit.checks.consistency.session_history import SessionHistory
 from tracekit.history.operations import BEGINNING, NEVER, Outcome
-from tracekit.history.sessions import UNWRITTEN, WRITES
+from tracekit.history.sessions import READS, UNWRITTEN
 
 Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
@@ -28,7 +29,8 @@ class FinalReads:
         replica, then real time.
     names: the replicas that `replica` counts.
     last_write: shape (keys,): the operation that is the last write of each key, -1 where none was made.
-    judged: shape (keys,): keys that have writes, of which all may be told.
+    judged: shape (keys,): keys that were written, by operations of which it is known what they are.
+    unclear: operations because of which a key is not judged.
     certain: shape (keys,): keys with a write that was answered, and none of the initial value: that is gone.
     """
 
@@ -42,6 +44,7 @@ class FinalReads:
     last_write: Int64
     judged: Bool
     certain: Bool
+    unclear: Int64
 
     def heard(self) -> Int64:
         """Shape (keys,): how many replicas have final reads of each key."""
@@ -77,14 +80,15 @@ class FinalReads:
 def final_reads(history: SessionHistory, settle: int, skew: int) -> FinalReads:
     """The reads that began more than `settle` after the last write of their key was over. O(n log n).
 
-    A write that was never answered counts by its invocation: it is over when everything is.
+    Whatever is no read counts as a write. One that was never answered counts by its invocation: it is over when
+    everything is.
     """
     sessions, operations = history.sessions, history.operations
     keys = len(sessions.names)
-    key_of = _keys_of(history)
-    writes = np.flatnonzero(_writing(history) & (key_of >= 0))
-    answered = operations.outcome[writes] == Outcome.OK
-    over = np.where(answered, operations.end[writes], operations.start[writes])
+    key_of, (writing, strange) = _keys_of(history), _writing(history)
+    ends = np.where(operations.outcome == Outcome.OK, operations.end, operations.start)
+    writes = np.flatnonzero(writing & (key_of >= 0))
+    answered, over = operations.outcome[writes] == Outcome.OK, ends[writes]
     order = writes[np.lexsort((over, key_of[writes]))]
     last_write = np.full(keys, -1)
     last_write[key_of[order]] = order
@@ -93,7 +97,12 @@ def final_reads(history: SessionHistory, settle: int, skew: int) -> FinalReads:
     certain = np.zeros(keys, np.bool_)
     certain[key_of[writes[answered]]] = True
     certain[sessions.key[sessions.write & np.isin(sessions.value, sessions.initial)]] = False
-    judged = (last_write >= 0) & ~sessions.unclear_keys
+    certain[sessions.unclear_keys] = False  # what was written may add up to the initial value
+    judged = last_write >= 0
+    judged[key_of[strange[key_of[strange] >= 0]]] = False
+    keyless = None in sessions.names and keys > 1
+    if keyless and (key_of[strange] == sessions.names.index(None)).any():
+        judged[:] = False  # without a key it may be about any
     reads = np.flatnonzero(~sessions.write & judged[sessions.key])
     key, begun = sessions.key[reads].astype(np.int64), operations.start[sessions.operation[reads]]
     margin = settle + skew
@@ -103,26 +112,56 @@ def final_reads(history: SessionHistory, settle: int, skew: int) -> FinalReads:
     replica, names = _replicas(history, reads)
     at = np.lexsort((reads, begun, replica, key))
     value = np.where(np.isin(sessions.value[reads], sessions.initial), 0, sessions.value[reads])
+    value = _without_order(history, reads, value)
     unwritten = sessions.source[reads] == UNWRITTEN
-    rest = begun - margin > over.max(initial=BEGINNING)
+    rest = begun - margin > ends[writing].max(initial=BEGINNING)
     return FinalReads(
-        reads[at], key[at], replica[at], value[at], unwritten[at], rest[at], names, last_write, judged, certain
+        reads[at], key[at], replica[at], value[at], unwritten[at], rest[at], names, last_write, judged, certain, strange
     )
 
 
-def _writing(history: SessionHistory) -> Bool:
-    """Operations that write and may have happened; those that were never answered and read by nobody as well."""
+def _writing(history: SessionHistory) -> tuple[Bool, Int64]:
+    """Operations that may have changed something, those that nobody read as well; and those that nobody can tell."""
     operations = history.operations
-    f = operations.f
+    f, happened = operations.f, operations.outcome != Outcome.FAIL
     if f is None or f.texts is None:
-        return np.zeros(len(operations), np.bool_)
-    table = np.array([text in WRITES for text in f.texts.to_pylist()] + [False], np.bool_)
-    writes: Bool = table[np.where(f.present, f.values, len(table) - 1)] & (operations.outcome != Outcome.FAIL)
-    return writes
+        return np.zeros(len(operations), np.bool_), np.arange(len(operations))
+    table = np.array([text not in READS for text in f.texts.to_pylist()] + [False], np.bool_)
+    writes: Bool = table[np.where(f.present, f.values, len(table) - 1)] & happened
+    return writes, np.flatnonzero(operations.doubtful | (happened & ~f.present))
+
+
+def _without_order(history: SessionHistory, reads: Int64, value: Int64) -> Int64:
+    """Values with lists that hold the same members made equal, at keys that are sets: `add` was called there.
+
+    How a recorder lists the members of a set is its own matter.
+    """
+    sessions, operations = history.sessions, history.operations
+    f, answers = operations.f, operations.returned
+    if f is None or f.texts is None or answers is None or answers.texts is None:
+        return value
+    adds = np.flatnonzero(f.values == f.code("add")) if "add" in f.texts.to_pylist() else np.empty(0, np.int64)
+    of_sets = np.flatnonzero(np.isin(sessions.key[reads], _keys_of(history)[adds]) & (value > 0))
+    out, same = value.copy(), dict[str, int]()
+    _, first, back = np.unique(value[of_sets], return_index=True, return_inverse=True)
+    for number, at in enumerate(of_sets[first].tolist()):
+        text = str(answers.at(int(sessions.operation[reads[at]])))
+        out[of_sets[back == number]] = same.setdefault(_sorted_members(text), int(value[at]))
+    return out
+
+
+def _sorted_members(text: str) -> str:
+    try:
+        members = orjson.loads(text)
+    except ValueError:
+        return text
+    if not isinstance(members, list):
+        return text
+    return "[" + ",".join(sorted(orjson.dumps(m, option=orjson.OPT_SORT_KEYS).decode() for m in members)) + "]"
 
 
 def _keys_of(history: SessionHistory) -> Int64:
-    """Each operation's key as the sessions count it; -1 where no session has an operation at it."""
+    """Each operation's key as the sessions count it; -1 where no session reads or writes at it."""
     sessions, column = history.sessions, history.operations.key
     n = len(history.operations)
     if column is None:

@@ -54,6 +54,7 @@ class SessionHistory:
     reasons: why what holds may not be said to hold; one sentence each.
     excuses: what may excuse any violation: not recorded writes may explain what was read.
     ambiguity: reads whose write is not determined, for the checks that need to know it; empty where all are.
+    unjudged: operations that are no reads and writes, for the checks that judge registers; empty where all are.
     """
 
     execution: Execution
@@ -62,6 +63,7 @@ class SessionHistory:
     reasons: tuple[str, ...]
     excuses: tuple[str, ...]
     ambiguity: str = ""
+    unjudged: str = ""
 
     @property
     def operations(self) -> Operations:
@@ -91,6 +93,7 @@ class SessionHistory:
         method: str,
         reasons: tuple[str, ...] = (),
         ambiguous: bool = True,
+        registers: bool = True,
         tried: tuple[str, ...] = (),
         rests_on: tuple[str, ...] = (),
         facts: dict[str, Any] | None = None,
@@ -99,10 +102,11 @@ class SessionHistory:
         """A check's result: what was found, unless the recording excuses it.
 
         reasons: the check's own reasons against saying that the property holds. ambiguous: whether reads without a
-        determined write are one.
+        determined write are one. registers: whether keys with other operations are one.
         """
         sessions = self.sessions
-        own = [*self.reasons, *([self.ambiguity] if ambiguous and self.ambiguity else []), *reasons]
+        own = [*([self.unjudged] if registers and self.unjudged else []), *self.reasons]
+        own += [*([self.ambiguity] if ambiguous and self.ambiguity else []), *reasons]
         listed = tuple(violations)
         excuses = [*self.excuses, *self._odd_values()] if total else []
         if excuses:
@@ -249,9 +253,10 @@ def history_of(execution: Execution) -> SessionHistory:
         empty_is_absent=choice is not None and choice.model.empty_is_absent,
         began_late=bool(late),
     )
+    unjudged = ""
     if len(sessions.unclear):
         first = trace.event(int(operations.row[sessions.unclear[0]]))
-        reasons.append(
+        unjudged = (
             f"{len(sessions.unclear)} operations are no plain reads and writes, or cannot be told apart (first: "
             f"{first}): reads at {int(sessions.unclear_keys.sum())} of {len(sessions.names)} keys are not judged"
         )
@@ -264,7 +269,8 @@ def history_of(execution: Execution) -> SessionHistory:
             excuses.append(f"the recording of {who} {what}, so unseen writes may explain it.")
     if not trace.complete and operations.real_time.column == "time_ns":
         excuses.append("the file is not complete, so unseen writes may explain it.")
-    return SessionHistory(execution, sessions, choice, tuple(reasons), tuple(excuses), _ambiguity(execution, sessions))
+    ambiguity = _ambiguity(execution, sessions)
+    return SessionHistory(execution, sessions, choice, tuple(reasons), tuple(excuses), ambiguity, unjudged)
 
 
 def _ambiguity(execution: Execution, sessions: Sessions) -> str:
