@@ -277,8 +277,9 @@ def row(name: str, trace: Trace, h: History | None, budget: float) -> None:
         assert answer is None or answer == (found.verdict == "holds"), "the two disagree"
         more = "" if answer is not None else ">"
         plain_seconds, ratio = f"{more}{took:.2f}", f"{more}{took / whole:.0f}"
+    rate = found.examined["operations"] / whole
     print(
-        f"{name:<46} {found.verdict:<9} {whole - found.seconds:8.2f} {found.seconds:8.3f} {found.examined['operations'] / whole:12,.0f} "
+        f"{name:<46} {found.verdict:<9} {whole - found.seconds:8.2f} {found.seconds:8.3f} {rate:12,.0f} "
         f"{found.facts.get('configurations', ''):>8} {plain_seconds:>8} {ratio:>8}",
         flush=True,
     )

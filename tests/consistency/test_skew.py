@@ -21,6 +21,9 @@ from tracekit.trace.builder import TraceBuilder
 class Call(Op):
     """An operation of a client; times are the client's own."""
 
+    start: int = 0
+    end: int = 0
+
     client: int = 0
     turn: int = 0
 
@@ -69,14 +72,14 @@ def history(rng: random.Random, unique: bool, functions: tuple[str, ...], values
 
 
 def judge(calls: list[Call], model: str, skew: int) -> CheckResult:
-    rows = []
+    rows: list[tuple[int, int, dict[str, Any]]] = []
     for call in calls:
-        row = {"process": f"c{call.client}", "f": call.f}
+        row: dict[str, Any] = {"process": f"c{call.client}", "f": call.f}
         rows.append((call.start, 1, row | {"kind": "invoke", "value": text(call.argument), "time_ns": call.start}))
         answer = text(call.answer if call.f in ANSWERED else call.argument) if call.outcome == "ok" else None
         rows.append((call.end, 0, row | {"kind": call.outcome, "value": answer, "time_ns": call.end}))
     builder = TraceBuilder()
-    by_client = sorted(rows, key=lambda entry: entry[2]["process"])  # stable: each client's rows in its own order
+    by_client = sorted(rows, key=lambda entry: str(entry[2]["process"]))  # stable: each client's rows in its own order
     for _, _, row in by_client:
         builder.add(row)
     trace = builder.build()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.checks.consistency import cells as cells_module
-from tracekit.checks.consistency import skewed
+from tracekit.checks.consistency import skewed, zones
 from tracekit.checks.consistency.cells import Cells, cells_of, of_keys
 from tracekit.checks.consistency.core import core_of
 from tracekit.checks.consistency.doubts import Doubts, doubts_of, written_oddly
@@ -34,6 +35,9 @@ SKEWS_S = 1.0
 
 SKEW_OPERATIONS = 200_000
 """Keys of more operations are not asked for theirs."""
+
+DOOM_S = 0.5
+"""Seconds that may go into the moments at which registers of unique values broke."""
 
 CERTIFIED = 1000
 """Linearizations of histories of up to so many operations are written out."""
@@ -238,16 +242,17 @@ def _violations(execution: Execution, judged: Judged, violated: NDArray[np.bool_
     found: list[tuple[int, int, Any]] = []
     budget, scale = Budget(min(CORES_S, execution.options.budget_s)), max(1, len(judged.search_cells.key))
     zoned, ends = judged.zoned, judged.zone_cells.actions.end
+    doomed = partial(zones.doomed, judged.zone_cells, budget=Budget(min(DOOM_S, execution.options.budget_s)))
     for key in np.flatnonzero(violated).tolist():
         if key in zoned.unwritten:
             entry = zoned.unwritten[key]
-            found.append((int(ends[entry]), key, lambda e=entry: of_zones.unwritten(e)))
+            found.append((int(ends[entry]), key, lambda e=entry: of_zones.unwritten(e, doomed)))
         if key in zoned.early:
             read, write = zoned.early[key]
-            found.append((int(ends[read]), key, lambda r=read, w=write: of_zones.early(r, w)))
+            found.append((int(ends[read]), key, lambda r=read, w=write: of_zones.early(r, w, doomed)))
         if key in zoned.clashes:
             clash = zoned.clashes[key]
-            found.append((int(ends[clash.again]), key, lambda c=clash: of_zones.clash(c)))
+            found.append((int(ends[clash.again]), key, lambda c=clash: of_zones.clash(c, doomed)))
         if key in judged.searched.stuck:
             stuck = judged.searched.stuck[key]
             ended = int(judged.search_cells.actions.end[stuck.entry])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,9 @@ from tracekit.results import Edge, Violation
 SHOWN = 12
 """A core of more operations is shown by its last ones; its facts name all."""
 
+Doomed = Callable[[Sequence[int]], int | None]
+"""From operations that show that a key broke, the one at whose completion it broke first; None: it was not found."""
+
 ANSWERING = frozenset({"dequeue", "pop", "poll", "peek", "read"})
 """Calls of which an answer of nil says something."""
 
@@ -31,7 +35,7 @@ class Witnesses:
     execution: Execution
     cells: Cells
 
-    def unwritten(self, entry: int) -> Violation:
+    def unwritten(self, entry: int, doomed: Doomed) -> Violation:
         """A read of a value that nobody wrote."""
         where = self._where(entry)
         text = f"{self._client(entry)} read {self._seen(entry)} {where}, but no recorded operation wrote that there."
@@ -39,22 +43,23 @@ class Witnesses:
             "unwritten-value",
             text,
             self.execution.witness([(self._row(entry, True), self.text(entry))]),
-            facts=self._facts(entry),
+            facts=self._facts(entry) | self._moment(doomed((entry,))),
         )
 
-    def early(self, read: int, write: int) -> Violation:
+    def early(self, read: int, write: int, doomed: Doomed) -> Violation:
         """A read that ended before the write of its value began."""
         text = (
             f"{self._client(read)} read {self._seen(read)} {self._where(read)} before it was written: "
             f"the read had ended when {self.name(write)} began, and nobody else wrote that value."
         )
         facts = self._facts(read) | self._skew([(read, write)])
+        facts |= self._moment(doomed((read,)))
         rows = [(self._row(read, True), self.text(read)), (self._row(write, False), self.text(write))]
         edge = self.execution.edge(rows[0][0], rows[1][0], "ended before it began")
         return Violation("read-before-write", text + self._excuse(facts), self.execution.witness(rows), (edge,), facts)
 
-    def clash(self, found: Clash) -> Violation:
-        """Two values of which each must come before the other."""
+    def clash(self, found: Clash, doomed: Doomed) -> Violation:
+        """Two values of which each must come before the other. doomed: finds where the key broke first."""
         old = self._seen(found.again)
         new = self._seen(found.after)
         if found.before < 0:
@@ -67,6 +72,7 @@ class Witnesses:
         )
         pairs = [(found.back, found.again)] + ([(found.before, found.after)] if found.before >= 0 else [])
         facts = self._facts(found.again) | {"values": [old, new]} | self._skew(pairs)
+        facts |= self._moment(doomed((found.before, found.after, found.back, found.again)))
         ended = {found.before, found.back}
         entries = {e for e in (found.first, found.second, found.before, found.after, found.back, found.again) if e >= 0}
         return self._violation(
@@ -296,6 +302,9 @@ class Witnesses:
 
     def _facts(self, entry: int) -> dict[str, object]:
         return {"key": self.cells.names[int(self.cells.key[entry])], "client": self._client(entry)}
+
+    def _moment(self, entry: int | None) -> dict[str, object]:
+        return {} if entry is None else {"doomed_at": self.execution.trace.event(self._row(entry, True))}
 
     def _skew(self, pairs: list[tuple[int, int]]) -> dict[str, object]:
         """How far clocks would have to differ for one of the pairs not to be in order, where they are clocks at all.

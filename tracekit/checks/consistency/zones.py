@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tracekit.checks.consistency.cells import Cells
+from tracekit.checks.consistency.cells import Cells, selected
+from tracekit.execution import Budget
 from tracekit.history.models import ABSENT, ANY
+from tracekit.history.operations import NEVER
 from tracekit.kernels.engine import kernels
 
 Int64 = NDArray[np.int64]
@@ -107,6 +110,43 @@ def decide(cells: Cells) -> Zoned:
         zoned.unwritten[k] = i
         zoned.counts[k] = zoned.counts.get(k, 0) + 1
     return zoned
+
+
+def doomed(cells: Cells, entries: Sequence[int], budget: Budget) -> int | None:
+    """The operation at whose completion a key broke: no order was left for what had happened until then.
+
+    entries: operations of the key that show that it broke by the time they have all ended. Found by halving, O(n log n)
+    for each of O(log n) moments; None: the budget ended.
+    """
+    a = cells.actions
+    ended = [e for e in entries if e >= 0 and a.end[e] != NEVER]
+    if not ended:
+        return None
+    latest = max(int(a.end[e]) for e in ended)
+    chosen = np.flatnonzero((cells.key == cells.key[ended[0]]) & (a.start <= latest))
+    part = selected(cells, chosen)
+    completed = np.flatnonzero(part.actions.end <= latest)
+    completed = completed[np.argsort(part.actions.end[completed], kind="stable")]
+    low, high, stride = -1, len(completed) - 1, 1
+    while high - low > 1:
+        if budget.left < 0:
+            return None
+        # Mostly it broke where it was noticed: look there first, in growing strides.
+        middle = high - stride if high - stride > low else (low + high) // 2
+        if _broken_at(part, int(part.actions.end[completed[middle]])):
+            high, stride = middle, 2 * stride
+        else:
+            low, stride = middle, len(completed)
+    return int(chosen[completed[high]])
+
+
+def _broken_at(cells: Cells, moment: int) -> bool:
+    """Whether what had happened by a moment breaks; operations that were open then are left open, reads out."""
+    a = cells.actions
+    there = (a.start <= moment) & ((a.end <= moment) | (a.effect != ANY))
+    part = selected(cells, there)
+    end = np.where(part.actions.end > moment, NEVER, part.actions.end)
+    return bool(decide(replace(part, actions=replace(part.actions, end=end))).counts)
 
 
 @dataclass(frozen=True, eq=False)
