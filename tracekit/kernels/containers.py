@@ -159,7 +159,7 @@ def first_zero(cover: Array, low: int, high: int) -> int:
     height = 1
     while height > 0:
         height -= 1
-        node, above, start, width = todo[height, 0], todo[height, 1], todo[height, 2], todo[height, 3]
+        node, above, start, width = todo[height, 0], todo[height, 1], int(todo[height, 2]), todo[height, 3]
         if start >= high or start + width <= low or cover[0, node] + above > 0:
             continue
         if width == 1:

@@ -22,7 +22,7 @@ from tracekit.checks.consistency import (
     containers_stack,
 )
 from tracekit.checks.consistency.cells import Cells, selected
-from tracekit.checks.consistency.containers_elements import elements_of, roles
+from tracekit.checks.consistency.containers_elements import Elements, elements_of, roles
 from tracekit.checks.consistency.decided import Broken, Decided
 from tracekit.history.models import ABSENT, UNANSWERED, Choice
 from tracekit.history.models.values import Values
@@ -134,7 +134,7 @@ def _method(choice: Choice, scale: int) -> Callable[..., Decided]:
     if choice.model.name == "stack":
         return lambda elements: containers_stack.decide(elements, scale)
 
-    def priorities(elements: containers_queue.Elements) -> Decided:
+    def priorities(elements: Elements) -> Decided:
         calls = elements.cells.actions.calls
         assert calls is not None, "priority queues are models with step functions"
         given, values = calls.given[elements.insert], calls.values

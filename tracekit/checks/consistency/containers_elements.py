@@ -223,9 +223,8 @@ def by_key(key: Int64, at: Int64, rank: Int64) -> dict[int, Int64]:
     """Entries that have a position, key by key, in order of position and rank."""
     placed = np.flatnonzero(at >= 0)
     placed = placed[np.lexsort((rank[placed], at[placed], key[placed]))]
-    starts = np.flatnonzero(np.r_[True, key[placed][1:] != key[placed][:-1]]) if len(placed) else []
-    parts = np.split(placed, starts[1:]) if len(placed) else []
-    return {int(key[part[0]]): part for part in parts}
+    parts = np.split(placed, np.flatnonzero(np.diff(key[placed])) + 1)
+    return {int(key[part[0]]): part for part in parts if len(part)}
 
 
 def openings(elements: Elements) -> Int64:
