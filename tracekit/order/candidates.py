@@ -7,6 +7,7 @@ System", CACM 1978, rule IR2); that excludes sends and never picks one.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,36 +58,48 @@ class Candidates:
         stamps = np.where(present[sends], clock[sends], UNSTAMPED)
         at, sender = trace.process[receives].astype(np.int64), codes[receives]
         found = np.zeros((3, len(receives)), np.int64)
-        for receiver in (at, np.full(len(at), NOBODY)):
-            for named in (False, True):
-                mine = (sender != NOBODY) == named
-                ends = [(codes, receiver[mine])] + [(trace.process.astype(np.int64), sender[mine])] * named
-                keys, wanted = _groups([(one[sends], other) for one, other in ends])
-                found[:, mine] += _counts(keys, stamps, wanted, clock[receives[mine]])
+        for named in (False, True):
+            mine = np.flatnonzero((sender != NOBODY) == named)
+            if not len(mine):
+                continue
+            ends = Ends(len(trace.processes), trace.process[sends] if named else None, codes[sends], stamps)
+            who = sender[mine] if named else None
+            for receiver in (at[mine], np.full(len(mine), NOBODY)):
+                found[:, mine] += ends.counts(who, receiver, clock[receives[mine]])
         return cls(receives, *found)
 
 
-def _groups(ends: list[tuple[Int64, Int64]]) -> tuple[Int64, Int64]:
-    """One number for each pair of ends, of sends and of receives: equal numbers, equal ends."""
-    sends, receives = np.zeros(len(ends[0][0]), np.int64), np.zeros(len(ends[0][1]), np.int64)
-    for of_sends, of_receives in ends:
-        values, code = np.unique(np.concatenate([of_sends, of_receives]), return_inverse=True)
-        both = np.concatenate([sends, receives]) * (len(values) + 1) + code
-        _, both = np.unique(both, return_inverse=True)
-        sends, receives = both[: len(sends)], both[len(sends) :]
-    return sends, receives
+class Ends:
+    """Sends sorted by their ends and timestamps. O(m log m), and O(log m) a question.
 
+    Parameters
+    ----------
+    processes: how many there are; other ends are `NOBODY` and -2, a process that the trace has not.
+    sender, receiver: shape (m,), processes. None: the sender does not matter.
+    stamps: shape (m,), `UNSTAMPED` where there is none.
+    """
 
-def _counts(keys: Int64, stamps: Int64, wanted: Int64, limits: Int64) -> Int64:
-    """Shape (3, k): of the sends with each wanted key, all; those stamped below its limit; and those below by one."""
-    values = np.unique(np.concatenate([stamps, limits - 1, limits]))
-    wide = len(values) + 1
-    places = np.sort(keys * wide + np.searchsorted(values, stamps))
+    def __init__(self, processes: int, sender: NDArray[np.int32] | None, receiver: Int64, stamps: Int64) -> None:
+        self.processes = processes
+        self.stamps, rank = np.unique(stamps, return_inverse=True)
+        self.groups, group = np.unique(self._group(sender, receiver), return_inverse=True)
+        self.wide = len(self.stamps) + 1
+        self.places = np.sort(group * self.wide + rank)
 
-    def before(value: Int64) -> Int64:
-        return np.searchsorted(places, wanted * wide + np.searchsorted(values, value))
+    def counts(self, sender: Int64 | None, receiver: Int64, limit: Int64) -> Int64:
+        """Shape (3, k): how many sends have those ends; are stamped below the limit; are stamped by one less."""
+        wanted = self._group(sender, receiver)
+        group = np.searchsorted(self.groups, wanted)
+        known = group < len(self.groups)
+        known[known] = self.groups[group[known]] == wanted[known]
+        out = np.zeros((3, len(wanted)), np.int64)
+        start, limit = group[known] * self.wide, limit[known]
+        begin, end = np.searchsorted(self.places, start), np.searchsorted(self.places, start + self.wide)
+        below = np.searchsorted(self.places, start + np.searchsorted(self.stamps, limit))
+        one_less = np.searchsorted(self.places, start + np.searchsorted(self.stamps, limit - 1))
+        unstamped = np.searchsorted(self.places, start + np.searchsorted(self.stamps, UNSTAMPED, side="right"))
+        out[:, known] = end - begin, below - begin, below - one_less + unstamped - begin
+        return out
 
-    begin, end = np.searchsorted(places, wanted * wide), np.searchsorted(places, (wanted + 1) * wide)
-    below, one_less = before(limits), before(limits - 1)
-    unstamped = np.searchsorted(places, wanted * wide + np.searchsorted(values, UNSTAMPED, side="right")) - begin
-    return np.stack([end - begin, below - begin, below - one_less + unstamped])
+    def _group(self, sender: NDArray[Any] | None, receiver: Int64) -> Int64:
+        return receiver if sender is None else sender.astype(np.int64) * (self.processes + 2) + receiver
