@@ -58,8 +58,8 @@ EQUALS, OR_EQUALS, DIFFERS, EFFECT, VALUE, SAME = 0, 1, 2, 3, 4, 5
 REQUIRED, PLAIN, DEADLINE, SLOT, AFTER = 6, 7, 8, 9, 10
 ACTION = 11
 
-# A configuration's columns; masks of free, then of need follow. LINK: the row before with the same value, plus 1. BUCKET
-# and HEAD are two hash tables that lie beside the rows: rows by all they say, and the last row of each value; PLACE and
+# A configuration's columns; masks of free, then of need follow. LINK: the row before with the same value, plus 1.
+# BUCKET and HEAD are two hash tables that lie beside the rows: rows by all they say, and the last row of each value; PLACE and
 # AMONG are where a row stands in them.
 VALUE_OF, NODE, PLACE, BUCKET, AMONG, HEAD, LINK, MASKS = 0, 1, 2, 3, 4, 5, 6, 7
 
@@ -158,7 +158,7 @@ def copy_row(source: Array, side: int, row: int, target: Array, new_side: int, n
 
 @kernel
 def dominates(configs: Array, side: int, row: int, other: int, words: int) -> bool:
-    """Whether a configuration, that needs no more and has no less free, can do all that another one of its value can."""
+    """Whether a configuration that needs no more and has no less free can do all that another one of its value can."""
     for w in range(MASKS, MASKS + words):
         less_free = configs[side, other, w] & ~configs[side, row, w]
         more_need = configs[side, row, w + words] & ~configs[side, other, w + words]
