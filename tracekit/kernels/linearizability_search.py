@@ -59,8 +59,8 @@ REQUIRED, PLAIN, DEADLINE, SLOT, AFTER = 6, 7, 8, 9, 10
 ACTION = 11
 
 # A configuration's columns; masks of free, then of need follow. LINK: the row before with the same value, plus 1.
-# BUCKET and HEAD are two hash tables that lie beside the rows: rows by all they say, and the last row of each value; PLACE and
-# AMONG are where a row stands in them.
+# BUCKET and HEAD are two hash tables that lie beside the rows: rows by all they say, and the last row of each value;
+# PLACE and AMONG are where a row stands in them.
 VALUE_OF, NODE, PLACE, BUCKET, AMONG, HEAD, LINK, MASKS = 0, 1, 2, 3, 4, 5, 6, 7
 
 HOLDS, VIOLATED, PAUSED, FULL, MISSING = 1, 2, 3, 4, 5
