@@ -125,6 +125,10 @@ def test_a_jump_of_the_own_component(rows: list[Row], recorder: Recorder, tick: 
     assert (facts["recorded"], facts["expected"]) == (own(wrong[row]), own(right))
 
 
+def first_of_its_process(rows: list[Row], row: int) -> bool:
+    return all(r["process"] != rows[row]["process"] for r in rows[:row])
+
+
 @examples(150)
 @given(runs(), any_recorder, st.data())
 def test_a_message_that_is_not_merged(rows: list[Row], recorder: Recorder, data: st.DataObject) -> None:
@@ -133,7 +137,9 @@ def test_a_message_that_is_not_merged(rows: list[Row], recorder: Recorder, data:
     wrong = recorded(rows, recorder, PROCESSES, Fault(row, merges=False))
     send = sender(rows, row)
     assert send is not None
-    if wrong[row]["vclock"] != right[row]["vclock"]:
+    # Counting from 0, a component of 0 may mean the first event or none: to miss it cannot be seen.
+    unseen = recorder.start == -1 and first_of_its_process(rows, send)
+    if wrong[row]["vclock"] != right[row]["vclock"] and not unseen:
         only(wrong, "clock.vector", "missing-merge", row)
     if wrong[row]["lamport"] <= wrong[send]["lamport"]:
         only(wrong, "clock.lamport", "receive-not-after-send", row)

@@ -162,6 +162,8 @@ def describe(column: AnyColumn) -> str:
         if isinstance(column.items, Column):
             return f"list<{describe(column.items)}>"
         return f"list<struct<{', '.join(column.items)}>>"
+    if column.texts is None and column.values.dtype == np.int32:
+        return "int64"  # kept in half of it, where all numbers fit
     return "string" if column.texts is not None else str(column.values.dtype)
 
 

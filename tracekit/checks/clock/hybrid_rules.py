@@ -17,7 +17,7 @@ Bool = NDArray[np.bool_]
 Int64 = NDArray[np.int64]
 
 UNITS: Mapping[int, str] = {1: "ns", 10**3: "us", 10**6: "ms", 10**9: "s"}
-"""What l may be kept in, in ns; the finest that fits is taken."""
+"""What l may be kept in, in ns; the one that fits best is taken, of equals the coarsest, which demands least."""
 CLASSES = ("internal events", "sends", "receives")
 
 
@@ -148,14 +148,18 @@ def _ticking(execution: Execution, stamps: Stamps) -> tuple[Bool, list[str], tup
 
 
 def _unit(stamps: Stamps) -> int | None:
-    """The finest unit in which new values of l are the recorded readings, and no l is smaller than its reading."""
+    """The unit in which new values of l are the recorded readings, and no l is smaller than its reading.
+
+    Readings that happen to be whole milliseconds fit finer units as well: the one with the fewest exceptions is taken.
+    """
     before = stamps.physical[stamps.cause]
     judged = stamps.bound & stamps.readable
     new = judged & (stamps.physical > before)
+    best, fewest = None, len(new) + 1
     for unit in UNITS:
         whole = stamps.reading // unit * unit
         follow = int((new & (stamps.physical == whole)).sum())
         broke = int(((new & (stamps.physical != whole)) | (judged & ~new & (stamps.physical < whole))).sum())
-        if _clear(follow, broke):
-            return unit
-    return None
+        if _clear(follow, broke) and broke <= fewest:
+            best, fewest = unit, broke
+    return best

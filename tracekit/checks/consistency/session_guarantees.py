@@ -44,7 +44,7 @@ def read_your_writes(execution: Execution, options: Options) -> CheckResult:
         difference. A write that was never answered need not be seen.
 
     Example
-        s1  write x 1,  read x nil
+        s1  write x 1,  read x nil      the client does not find its own write
 
     Needs
         invoke, ok, fail and info events with `f` (read or get, write or put) and `value`; `key` where there are
@@ -84,7 +84,8 @@ def monotonic_reads(execution: Execution, options: Options) -> CheckResult:
         s1  read x 1,  read x 2,  read x 1
 
     Needs
-        As session.read-your-writes.
+        What session.read-your-writes needs: invoke and ok events of reads and writes, of clients that have one
+        operation open at a time.
 
     Cannot see
         Stale reads that another order of the writes explains. A session that goes on under a new name, as a Jepsen
@@ -117,7 +118,8 @@ def monotonic_writes(execution: Execution, options: Options) -> CheckResult:
         s2  read x 2,   read x 1
 
     Needs
-        As session.read-your-writes.
+        What session.read-your-writes needs: invoke and ok events of reads and writes, of clients that have one
+        operation open at a time.
 
     Cannot see
         Writes of different keys that a reader sees in the wrong order: each read is about one key (see
@@ -152,7 +154,8 @@ def writes_follow_reads(execution: Execution, options: Options) -> CheckResult:
         s2  read y 1,  write x 1
 
     Needs
-        As session.read-your-writes.
+        What session.read-your-writes needs: invoke and ok events of reads and writes, of clients that have one
+        operation open at a time.
 
     Cannot see
         What a client knew without having read it here.
