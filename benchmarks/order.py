@@ -133,8 +133,8 @@ def whole(path: str) -> dict[str, Any]:
     a, b = random.integers(0, len(trace), (2, 1_000_000))
     out["precedes, 1M pairs"], _ = timed(lambda: order.precedes(a, b))
     out["causal past, as a cut"], _ = timed(lambda: order.frontiers(len(trace) - 1))
-    out["as sorted rows, first asked"], rows = timed(lambda: order.past(len(trace) - 2))
-    out["as sorted rows, then"], rows = timed(lambda: order.past(len(trace) - 1))
+    out["causal past, as rows, first asked"], rows = timed(lambda: order.past(len(trace) - 2))
+    out["causal past, as rows, then"], rows = timed(lambda: order.past(len(trace) - 1))
     conjunction = {}
     for p in range(len(trace.processes)):
         size = int(np.diff(order.program.starts)[p])

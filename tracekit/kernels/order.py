@@ -14,8 +14,6 @@ Bool = NDArray[np.bool_]
 
 SEND = 1
 RECEIVE = 2
-BLOCK = 1 << 12
-"""Lamport timestamps that are sorted at a time: their places stay in the processor's cache."""
 
 LARGEST = np.iinfo(np.int64).max
 OUT_OF_ORDER = 0
@@ -215,62 +213,3 @@ def vector_rows(
                     first_waiter[p] = waiter
                 waiter = following
     return ordered
-
-
-@kernel
-def by_lamport(
-    rows: Int64, starts: Int64, places: Int64, vectors: Int32, receive_starts: Int64, low: Int64, high: Int64,
-    rows_out: Int64,
-) -> None:  # fmt: skip
-    """Events sorted by Lamport timestamp, then by process: processes are merged, a block of timestamps at a time.
-
-    rows, starts: program order. places: of each receive at its process; vectors, receive_starts: of happens-before.
-    low, high: shape (processes,): of each process the events from the low-th to before the high-th are sorted. An event
-    whose timestamp a cycle hides counts as one after its predecessor.
-    """
-    processes = len(low)
-    place, clock, receive = low.copy(), np.zeros(processes, np.int64), np.empty(processes, np.int64)
-    block = -1
-    for p in range(processes):
-        ahead = receive_starts[p] + np.searchsorted(places[receive_starts[p] : receive_starts[p + 1]], low[p], "right")
-        receive[p] = ahead
-        clock[p] = low[p] + 1
-        if ahead > receive_starts[p]:
-            clock[p] = vectors[ahead - 1, processes] + low[p] - places[ahead - 1]
-        if low[p] < high[p] and (block < 0 or clock[p] < block):
-            block = clock[p]
-    at = np.empty(BLOCK + 1, np.int64)
-    done = 0
-    while done < len(rows_out):
-        at[:] = 0
-        for p in range(processes):
-            here, now, ahead = place[p], clock[p], receive[p]
-            while here < high[p] and now < block + BLOCK:
-                received = places[ahead] if ahead < receive_starts[p + 1] else high[p]
-                run = min(received, high[p], here + block + BLOCK - now) - here
-                at[now - block] += 1
-                at[now - block + run] -= 1
-                here, now = here + run, now + run
-                if here == received and ahead < receive_starts[p + 1]:
-                    now = max(now, vectors[ahead, processes])
-                    ahead += 1
-        # From where runs begin and end to how many there are at each timestamp, and to where these events go.
-        running = 0
-        for i in range(BLOCK):
-            running += at[i]
-            at[i] = done
-            done += running
-        for p in range(processes):
-            here, now, ahead = place[p], clock[p], receive[p]
-            while here < high[p] and now < block + BLOCK:
-                received = places[ahead] if ahead < receive_starts[p + 1] else high[p]
-                run = min(received, high[p], here + block + BLOCK - now) - here
-                for i in range(run):
-                    rows_out[at[now - block + i]] = rows[starts[p] + here + i]
-                    at[now - block + i] += 1
-                here, now = here + run, now + run
-                if here == received and ahead < receive_starts[p + 1]:
-                    now = max(now, vectors[ahead, processes])
-                    ahead += 1
-            place[p], clock[p], receive[p] = here, now, ahead
-        block += BLOCK

@@ -202,14 +202,17 @@ class HappensBefore:
         return np.where(hidden | fault, 0, clock)
 
     def past(self, row: int) -> Rows:
-        """Rows of all events that happen before one, by Lamport timestamp and process: an order that respects
-        happens-before. O(size); `frontiers` says in O(processes) how many there are of each process."""
+        """Rows of all events that happen before one, process after process in program order. O(size).
+
+        `linearized` brings them into an order that respects happens-before; `frontiers` says in O(processes) how many
+        there are of each process.
+        """
         frontier = self.frontiers(row)[0]
         frontier[self.trace.process[row]] -= 1
-        return self._sorted(np.zeros(len(frontier), np.int64), frontier)
+        return self._between(np.zeros(len(frontier), np.int64), frontier)
 
     def future(self, row: int) -> Rows:
-        """Rows of all events that one happens before, in an order that respects happens-before. O(size)."""
+        """Rows of all events that one happens before, process after process in program order. O(size)."""
         own, place = int(self.trace.process[row]), int(self.program.index[row])
         high = np.diff(self.program.starts)
         low = high.copy()
@@ -220,21 +223,24 @@ class HappensBefore:
             begin, end = int(self.starts[p]), int(min(self.ordered[p], self.starts[p + 1]))
             first = begin + int(np.searchsorted(self.vectors[begin:end, own], place + 1))
             if first < end:
-                low[p] = self._places[first]
-        return self._sorted(low, high)
+                low[p] = self.program.index[self.receives[first]]
+        return self._between(low, high)
 
-    @cached_property
-    def _places(self) -> NDArray[np.int64]:
-        """Shape (r,): the place of each receive at its process."""
-        return self.program.index[self.receives]
-
-    def _sorted(self, low: NDArray[np.int64], high: NDArray[np.int64]) -> Rows:
+    def _between(self, low: NDArray[np.int64], high: NDArray[np.int64]) -> Rows:
         """Rows of each process's events from the low-th to before the high-th, faults left out."""
-        rows = np.empty(int((high - low).sum()), np.int64)
-        kernels("order", work=len(rows)).by_lamport(
-            self.program.rows, self.program.starts, self._places, self.vectors, self.starts, low, high, rows
-        )
+        parts = [self.program.of_process(p)[low[p] : high[p]] for p in range(len(low))]
+        rows = np.concatenate([np.empty(0, np.int64), *parts])
         return rows[self.trace.kind[rows] != Kind.FAULT] if self._faults else rows
+
+    def linearized(self, rows: Any) -> Rows:
+        """The rows in an order that respects happens-before: by Lamport timestamp, then by process. O(k log k).
+
+        Events whose timestamp a cycle hides come last, each process's in program order.
+        """
+        rows = np.asarray(rows, np.int64)
+        clock = self.lamport(rows)
+        clock[(clock == 0) & (self.trace.kind[rows] != Kind.FAULT)] = np.iinfo(np.int64).max
+        return rows[np.lexsort((self.program.index[rows], self.trace.process[rows], clock))]
 
     @cached_property
     def _faults(self) -> bool:

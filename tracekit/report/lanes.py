@@ -25,8 +25,17 @@ def neighbourhood(execution: Execution, row: int, before: int = 12, after: int =
     Last and first by Lamport timestamp. O(events in past and future).
     """
     order = execution.happens_before
-    past, future = order.past(row), order.future(row)
+    past = order.linearized(_first_of_each(execution, order.past(row)[::-1], before))
+    future = order.linearized(_first_of_each(execution, order.future(row), after))
     return np.concatenate([past[max(len(past) - before, 0) :], [row], future[:after]]).astype(np.int64)
+
+
+def _first_of_each(execution: Execution, rows: Rows, count: int) -> Rows:
+    """The first so many rows of each process; rows are given process after process."""
+    process = execution.trace.process[rows]
+    begins = np.flatnonzero(np.diff(process, prepend=-1))
+    place = np.arange(len(rows)) - np.repeat(begins, np.diff(np.append(begins, len(rows))))
+    return rows[place < count]
 
 
 def lanes(execution: Execution, rows: Sequence[int] | Rows, centre: int = -1, style: Style = plain) -> str:
