@@ -237,10 +237,10 @@ class HappensBefore:
 
         Events whose timestamp a cycle hides come last, each process's in program order.
         """
-        rows = np.asarray(rows, np.int64)
-        clock = self.lamport(rows)
-        clock[(clock == 0) & (self.trace.kind[rows] != Kind.FAULT)] = np.iinfo(np.int64).max
-        return rows[np.lexsort((self.program.index[rows], self.trace.process[rows], clock))]
+        chosen: Rows = np.asarray(rows, np.int64)
+        clock = self.lamport(chosen)
+        clock[(clock == 0) & (self.trace.kind[chosen] != Kind.FAULT)] = np.iinfo(np.int64).max
+        return chosen[np.lexsort((self.program.index[chosen], self.trace.process[chosen], clock))]
 
     @cached_property
     def _faults(self) -> bool:
