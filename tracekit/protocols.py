@@ -6,7 +6,7 @@ tracekit never imports an implementation: a package offers a function that retur
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tracekit.trace.trace import Trace
 
 NETWORKS = ("sync", "async", "partial-sync")
+TRANSPORTS = ("sim", "tcp")
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,11 @@ class Simulation:
     nodes: processes that run the protocol.
     seed: decides everything that is random; the same seed, the same trace.
     network: one of `NETWORKS`.
-    faults: names from the protocol's `faults`; None: drawn from the seed among those that it tolerates; (): none.
+    faults: names of faults, or one path of a schedule; None: drawn from the seed among those tolerated; (): none.
     mutant: name of a bug, or None.
     clients, operations: how many clients run how many operations in all.
+    transport: one of `TRANSPORTS`: the simulator, or real processes that talk over TCP.
+    settings: the protocol's own settings, by name; what is left out has its default.
     """
 
     nodes: int
@@ -53,6 +56,21 @@ class Simulation:
     mutant: str | None = None
     clients: int = 4
     operations: int = 1000
+    transport: str = "sim"
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Something that can be chosen of a protocol."""
+
+    meaning: str
+    values: tuple[str, ...]
+
+    @property
+    def default(self) -> str:
+        """The first value."""
+        return self.values[0]
 
 
 @dataclass(frozen=True)
@@ -63,6 +81,9 @@ class Protocol:
     ----------
     claims: globs of the checks that a correct run passes; written to the trace, under a mutant as well.
     faults: what it tolerates, by name, each with its meaning.
+    other_faults: what else can be done to it, which breaks an assumption of its.
+    settings: what can be chosen of it, by name.
+    transports: where it runs, of `TRANSPORTS`.
     simulate: makes the trace. Raises TracekitError TK4xx for settings that it cannot run.
     progress (argument of simulate): called with operations done and in all.
     """
@@ -76,6 +97,9 @@ class Protocol:
     simulate: Callable[[Simulation, Callable[[int, int], None] | None], Trace]
     default_nodes: int = 3
     minimum_nodes: int = 1
+    other_faults: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Setting] = field(default_factory=dict)
+    transports: tuple[str, ...] = ("sim",)
 
 
 @cache

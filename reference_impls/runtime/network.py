@@ -26,6 +26,7 @@ class Network:
     ----------
     loss, duplication, reordering: chances, set by faults.
     blocked: pairs (sender, receiver) that nothing passes.
+    send_omission, receive_omission: processes that lose this share of what they send, or of what is sent to them.
     fifo: no message overtakes another one from the same sender to the same receiver.
     """
 
@@ -37,6 +38,15 @@ class Network:
         self.duplication = 0.0
         self.reordering = 0.0
         self.blocked: set[tuple[str, str]] = set()
+        self.send_omission: dict[str, float] = {}
+        self.receive_omission: dict[str, float] = {}
+
+    def heal(self) -> None:
+        """Everything passes again, in time."""
+        self.loss = self.duplication = self.reordering = 0.0
+        self.blocked.clear()
+        self.send_omission.clear()
+        self.receive_omission.clear()
 
     def bounds(self) -> Mapping[str, int]:
         """What the model promises, as the trace declares it."""
@@ -49,6 +59,8 @@ class Network:
         chance = self.random.random
         if self.loss and chance() < self.loss:
             return ()
+        if (self.send_omission or self.receive_omission) and self._omitted(sender, receiver):
+            return ()
         arrival = now + self.delay(now)
         if self.reordering and chance() < self.reordering:
             arrival = self.held_back(now, arrival)
@@ -58,6 +70,10 @@ class Network:
             # What is due at one time arrives in the order sent.
             arrival = self._latest[sender, receiver] = max(arrival, self._latest.get((sender, receiver), 0))
         return (arrival,)
+
+    def _omitted(self, sender: str, receiver: str) -> bool:
+        chance = self.random.random
+        return chance() < self.send_omission.get(sender, 0.0) or chance() < self.receive_omission.get(receiver, 0.0)
 
     def delay(self, now: int) -> int:
         """Pareto, shape 1.5 from 1 ms: a heavy tail without an upper end."""

@@ -1,37 +1,36 @@
-"""Whether a simulation can be run, which faults it gets, and what its trace declares about it."""
+"""Whether a simulation can be run, and the command that makes it again."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from random import Random
+import shlex
+from collections.abc import Collection, Mapping, Sequence
 
 from reference_impls.runtime.network import NETWORKS
+from reference_impls.runtime.plan import Bug, Design
 from tracekit.errors import TracekitError, nearest
-from tracekit.protocols import Protocol, Simulation
+from tracekit.protocols import Simulation
 
 
-def validate(protocol: Protocol, simulation: Simulation) -> None:
+def validate(design: Design, simulation: Simulation) -> None:
     """Refuses what cannot be run.
 
     Raises
     ------
-    TracekitError: TK401 too few nodes, TK402 unknown network, TK403 unknown fault, TK404 unknown mutant, TK405 a
-        number of clients or operations that makes no workload.
+    TracekitError: TK401 too few nodes, TK402 unknown network or transport, TK404 unknown mutant, TK405 a number of
+        clients or operations that makes no workload, TK407 unknown setting or value of one.
     """
-    if simulation.nodes < protocol.minimum_nodes:
+    if simulation.nodes < design.minimum_nodes:
         raise TracekitError(
             "TK401",
-            f"{protocol.name} cannot run on {simulation.nodes} nodes",
+            f"{design.name} cannot run on {simulation.nodes} nodes",
             at="--nodes",
             found=str(simulation.nodes),
-            want=f"{protocol.minimum_nodes} or more",
+            want=f"{design.minimum_nodes} or more",
         )
     _known("TK402", "network", simulation.network, NETWORKS, "--network")
-    for fault in simulation.faults or ():
-        _known("TK403", f"fault that {protocol.name} tolerates", fault, protocol.faults, "--faults")
+    _known("TK402", f"transport of {design.name}", simulation.transport, design.transports, "--transport")
     if simulation.mutant is not None:
-        names = [mutant.name for mutant in protocol.mutants]
-        _known("TK404", f"mutant of {protocol.name}", simulation.mutant, names, "--mutant")
+        _known("TK404", f"mutant of {design.name}", simulation.mutant, design.bugs, "--mutant")
     if simulation.clients < 1 or simulation.operations < 0:
         raise TracekitError(
             "TK405",
@@ -40,6 +39,9 @@ def validate(protocol: Protocol, simulation: Simulation) -> None:
             found=f"{simulation.clients} clients, {simulation.operations} operations",
             want="1 client or more, 0 operations or more",
         )
+    for name, value in simulation.settings.items():
+        _known("TK407", f"setting of {design.name}", name, design.settings, "settings")
+        _known("TK407", f"value of {name}", value, design.settings[name].values, f"--{name}")
 
 
 def _known(code: str, what: str, name: str, known: Collection[str], at: str) -> None:
@@ -55,30 +57,25 @@ def _known(code: str, what: str, name: str, known: Collection[str], at: str) -> 
     )
 
 
-def draw_faults(simulation: Simulation, tolerated: Iterable[str]) -> tuple[str, ...]:
-    """The faults asked for; where none were named, two to four of those tolerated, drawn from the seed."""
-    if simulation.faults is not None:
-        return tuple(dict.fromkeys(simulation.faults))
-    names = list(tolerated)
-    random = Random(f"{simulation.seed}/fault names")
-    count = min(len(names), random.randint(2, 4))
-    return tuple(sorted(random.sample(names, count), key=names.index))
-
-
-def command(protocol: Protocol, simulation: Simulation) -> str:
+def command(design: Design, simulation: Simulation, bug: Bug | None) -> str:
     """The command that makes the same run again; options that have their default are left out."""
     options: Mapping[str, tuple[object, object]] = {
         "--network": (simulation.network, "async"),
+        "--transport": (simulation.transport, "sim"),
         "--faults": (None if simulation.faults is None else ",".join(simulation.faults) or "none", None),
         "--mutant": (simulation.mutant, None),
         "--clients": (simulation.clients, 4),
         "--operations": (simulation.operations, 1000),
     }
-    words = ["tracekit", "simulate", protocol.name, "--nodes", str(simulation.nodes), "--seed", str(simulation.seed)]
+    words = ["tracekit", "simulate", design.name, "--nodes", str(simulation.nodes), "--seed", str(simulation.seed)]
     for option, (value, default) in options.items():
         if value != default:
             words += option, str(value)
-    return " ".join([*words, "-o", "run.parquet"])
+    for name, setting in design.settings.items():
+        usual = bug.settings.get(name, setting.default) if bug else setting.default
+        if simulation.settings.get(name, usual) != usual:
+            words += f"--{name}", simulation.settings[name]
+    return shlex.join([*words, "-o", "run.parquet"])
 
 
 def coverage(processes: Sequence[str]) -> Mapping[str, Mapping[str, bool]]:

@@ -30,6 +30,7 @@ class Host:
 
     Attributes
     ----------
+    up, done: whether its process runs, and whether it has ended by itself.
     rate, offset_ns: its physical clock shows C(t) = rate * t + offset at true time t.
     service_ns: time that it needs for a step; a slow machine's messages queue up.
     deadlines: its timers, by name, in true time.
@@ -44,6 +45,7 @@ class Host:
         self.stable = Stable()
         self.up = False
         self.started = False
+        self.done = False
         self.rate = 1.0
         self.offset_ns = 0
         self.service_ns = 0
@@ -211,7 +213,7 @@ class Simulator:
             elif isinstance(effect, Operation):
                 self._operation(host, effect)
             else:
-                host.up = False
+                host.up, host.done = False, True
                 self.on_done(host)
         if not told and envelope is not None:
             self._cause(host, kind, envelope, _NOTHING)

@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 from reference_impls.runtime.effects import Effect, Note, Send, SetTimer
 from reference_impls.runtime.process import Stable
+from reference_impls.runtime.world import Stage
+from tracekit.protocols import Simulation
 
 MILLISECOND = 1_000_000
 THINK = (100_000, 2 * MILLISECOND)
@@ -117,3 +119,34 @@ class BankNode(ABC):
 
     def _pause(self) -> list[Effect]:
         return [SetTimer("transfer", self.random.randint(*THINK))] if self.made < self.quota else []
+
+
+class BankWorkload:
+    """Waits until every transfer has arrived. The nodes are their own clients: the number of clients means nothing."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self.total = simulation.operations
+        self.arrived = 0
+
+    def begin(self, stage: Stage) -> None:
+        """Nothing is lost here, so after the last transfer the run comes to rest by itself."""
+        self.stage = stage
+        stage.on_event("bank.transfer", self._arrived)
+
+    def completed(self, operations: int) -> None:
+        """The bank has no clients."""
+
+    def ended(self, name: str) -> None:
+        """No process of the bank ends by itself."""
+
+    def _arrived(self, name: str) -> None:
+        self.arrived += 1
+        self.stage.progress(self.arrived, self.total)
+        if self.arrived == self.total:
+            self.stage.heal()
+
+
+def quota(simulation: Simulation, place: int) -> Mapping[str, int]:
+    """How many of the transfers a node makes."""
+    count, nodes = simulation.operations, simulation.nodes
+    return {"quota": count // nodes + (place < count % nodes)}

@@ -7,14 +7,20 @@ from functools import cache
 import numpy as np
 import pytest
 
+from reference_impls.catalogue import protocols
 from reference_impls.protocols.raft.mutants import BUGS
-from reference_impls.protocols.raft.protocol import PROTOCOL, simulate
 from reference_impls.workloads.kv import THINK
-from reference_impls.workloads.kv_run import SETTLE
+from reference_impls.workloads.kv_workload import SETTLE
 from tests.reference.oracle import Replay, rows_of, stale_reads
 from tracekit.protocols import NETWORKS, Simulation
 from tracekit.trace.schema import Kind
 from tracekit.trace.trace import Trace
+
+PROTOCOL = protocols()["raft"]
+
+
+def simulate(simulation: Simulation) -> Trace:
+    return PROTOCOL.simulate(simulation, None)
 
 
 @cache

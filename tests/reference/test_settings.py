@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from reference_impls.catalogue import protocols
-from reference_impls.runtime.settings import draw_faults
+from reference_impls.runtime.schedule import schedule_of
 from tracekit.errors import TracekitError
 from tracekit.protocols import Simulation
 from tracekit.protocols import protocols as installed
@@ -48,11 +48,12 @@ def test_settings_that_cannot_be_run(wrong: dict[str, Any], code: str, words: st
 
 
 def test_default_faults_are_drawn_from_the_seed_and_all_of_them_occur() -> None:
-    drawn = [draw_faults(Simulation(5, seed), RAFT.faults) for seed in range(50)]
+    drawn = [schedule_of(Simulation(5, seed), RAFT.faults).names for seed in range(80)]
     assert set().union(*drawn) == set(RAFT.faults)
     assert {len(names) for names in drawn} == {2, 3, 4}
-    assert draw_faults(Simulation(5, 3), RAFT.faults) == drawn[3]
-    assert draw_faults(Simulation(5, 3, faults=()), RAFT.faults) == ()
+    assert schedule_of(Simulation(5, 3), RAFT.faults).names == drawn[3]
+    assert schedule_of(Simulation(5, 3, faults=("nemesis",)), RAFT.faults).names == drawn[3]
+    assert schedule_of(Simulation(5, 3, faults=()), RAFT.faults).kinds == ()
 
 
 def test_progress_is_told() -> None:

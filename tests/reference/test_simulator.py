@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import pytest
 
 from reference_impls.runtime.effects import CancelTimer, Done, Effect, Note, Persist, Send, SetTimer
-from reference_impls.runtime.faults import FAULTS, Nemesis
 from reference_impls.runtime.network import (
     DELAY_BOUND,
     MILLISECOND,
@@ -230,28 +229,3 @@ def test_partial_synchrony_keeps_the_bound_from_gst_on() -> None:
     assert DELAY_BOUND < max(before) <= network.gst + DELAY_BOUND
     after = [a - network.gst for _ in range(20_000) for a in network.arrivals("a", "b", network.gst)]
     assert max(after) <= DELAY_BOUND
-
-
-def test_the_nemesis_leaves_a_majority_up_and_ends_with_everything_healed() -> None:
-    lab = Lab(a=Scripted(), b=Scripted(), c=Scripted(), d=Scripted(), e=Scripted())
-    hosts = list(lab.hosts.values())
-    nemesis = Nemesis(lab.simulator, hosts, Random(1), 0.1)
-    nemesis.begin(FAULTS)
-    most = 0
-
-    def look(*_: object) -> None:
-        nonlocal most
-        most = max(most, sum(not host.up for host in hosts))
-        if lab.simulator.now < 20 * SECOND:
-            lab.simulator.at(lab.simulator.now + MILLISECOND, look)
-        else:
-            nemesis.stop()
-            lab.simulator.end = lab.simulator.now + SECOND
-
-    lab.simulator.at(1, look)
-    names = {row["name"] for row in lab.rows()}
-    assert 1 <= most <= 2
-    assert {f"fault.{name}" for name in FAULTS if name != "crash"} | {"test.crash", "fault.heal"} <= names
-    network = lab.simulator.network
-    assert (network.loss, network.duplication, network.reordering, network.blocked) == (0, 0, 0, set())
-    assert all(host.up and not host.service_ns for host in hosts)

@@ -382,27 +382,27 @@ def test_written_values_are_unique(store: str) -> None:
 
 
 ABOVE = [
-    ("primary-backup", 1, "session.read-your-writes"),
-    ("primary-backup", 1, "consistency.pram"),
-    ("primary-backup", 1, "consistency.causal"),
-    ("causal-kv", 0, "consistency.sequential"),
-    ("eventual-kv", 0, "session.read-your-writes"),
-    ("eventual-kv", 0, "session.monotonic-reads"),
-    ("eventual-kv", 0, "session.monotonic-writes"),
-    ("eventual-kv", 0, "consistency.pram"),
-    ("eventual-kv", 0, "consistency.causal"),
+    ("primary-backup", "session.read-your-writes"),
+    ("primary-backup", "consistency.pram"),
+    ("primary-backup", "consistency.causal"),
+    ("causal-kv", "consistency.sequential"),
+    ("eventual-kv", "session.read-your-writes"),
+    ("eventual-kv", "session.monotonic-reads"),
+    ("eventual-kv", "session.monotonic-writes"),
+    ("eventual-kv", "consistency.pram"),
+    ("eventual-kv", "consistency.causal"),
 ]
-"""A run of each store that is not on the next rungs of the ladder.
+"""Each store, and the next rungs of the ladder, on which it is not.
 
 `session.writes-follow-reads`, judged alone, is missing: the order in which writes were invoked fulfils it in every run
 in which nobody reads a value before it is written, so no store can fail it.
 """
 
 
-@pytest.mark.parametrize(("store", "seed", "rung"), ABOVE)
-def test_a_store_is_on_its_rung_and_on_no_higher_one(store: str, seed: int, rung: str) -> None:
-    result = analyze(run(store, seed), check=[rung])
-    assert [c.verdict for c in result.required] == [Verdict.VIOLATED]
+@pytest.mark.parametrize(("store", "rung"), ABOVE)
+def test_a_store_is_on_its_rung_and_on_no_higher_one(store: str, rung: str) -> None:
+    verdicts = (analyze(run(store, seed), check=[rung]).verdict for seed in range(20))
+    assert Verdict.VIOLATED in verdicts, "no run of twenty fails it"
 
 
 CAUGHT = {

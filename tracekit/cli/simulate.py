@@ -1,76 +1,194 @@
-"""tracekit simulate"""
+"""tracekit simulate: a command for each protocol, with the options that the protocol takes."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import click
 
-from tracekit.cli.text import progress
+from tracekit.cli.text import progress, status
 from tracekit.errors import TracekitError, nearest
 
+if TYPE_CHECKING:
+    from tracekit.protocols import Protocol, Simulation
+    from tracekit.results import Result
 
-@click.command(
+
+class Protocols(click.Group):
+    """Every installed protocol is a command."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from tracekit.protocols import protocols
+
+        return list(protocols())
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from tracekit.protocols import protocols
+
+        chosen = protocols().get(cmd_name)
+        return None if chosen is None else _command(chosen)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name, known = args[0], self.list_commands(ctx)
+        if name not in known and not name.startswith("-"):
+            near = nearest(name, known)
+            raise TracekitError(
+                "TK401",
+                f"no protocol is named {name}",
+                want=", ".join(near or known),
+                help="tracekit list protocols shows all of them",
+            )
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=Protocols,
+    subcommand_metavar="PROTOCOL [OPTIONS]",
     epilog="""\b
 Examples:
   tracekit simulate raft --nodes 5 --seed 7 -o run.parquet
   tracekit simulate raft --faults none --operations 100 -o calm.parquet
-  tracekit simulate raft --mutant commit-older-term --seed 3 -o figure8.parquet
+  tracekit simulate raft --mutant commit-older-term --runs 50 -o figure8.parquet
 
-tracekit list protocols shows the protocols and their mutants; tracekit explain PROTOCOL what each tolerates."""
+tracekit simulate PROTOCOL --help shows what each one takes: its faults, mutants and settings.""",
 )
-@click.argument("protocol")
-@click.option(
-    "--nodes", type=click.IntRange(1, 1000), help="Processes that run the protocol; each protocol has a default."
-)
-@click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="The same seed makes the same trace."
-)
-@click.option("--network", type=click.Choice(["sync", "async", "partial-sync"]), default="async", show_default=True)
-@click.option(
-    "--faults", metavar="NAMES", help="Comma-separated, or none; default: drawn from the seed among those tolerated."
-)
-@click.option("--mutant", metavar="NAME", help="Run with a named bug.")
-@click.option("--clients", type=click.IntRange(0), default=4, show_default=True, help="Client processes.")
-@click.option(
-    "--operations", type=click.IntRange(0), default=1000, show_default=True, help="Operations of all clients together."
-)
-@click.option("-o", "--output", type=click.Path(dir_okay=False), required=True, help="The Parquet file to write.")
-def command(
-    protocol: str,
-    nodes: int | None,
-    seed: int,
-    network: str,
-    faults: str | None,
-    mutant: str | None,
-    clients: int,
-    operations: int,
-    output: str,
-) -> None:
-    """Run a reference protocol in the simulator and record its trace."""  # fmt: skip
-    from tracekit.protocols import Simulation, protocols
+def command() -> None:
+    """Run a reference protocol in the simulator and record its trace."""
+
+
+def _command(protocol: Protocol) -> click.Command:
+    """The protocol's own command."""
+    options: list[click.Parameter] = [
+        click.Option(
+            ["--nodes"],
+            type=click.IntRange(1, 1000),
+            default=protocol.default_nodes,
+            show_default=True,
+            help=f"Processes that run the protocol, {protocol.minimum_nodes} or more.",
+        ),
+        click.Option(
+            ["--seed"], type=click.IntRange(0), default=0, show_default=True, help="The same seed makes the same trace."
+        ),
+        click.Option(
+            ["--network"],
+            type=click.Choice(["sync", "async", "partial-sync"]),
+            default="async",
+            show_default=True,
+            help="Delays have a bound; have none; or have one from an unknown time on.",
+        ),
+        click.Option(
+            ["--faults"],
+            metavar="NAMES|FILE",
+            help="Comma-separated; or none; or a schedule, FILE.toml. Default: nemesis, which draws some of those "
+            "tolerated from the seed.",
+        ),
+        click.Option(["--mutant"], metavar="NAME", help="Run with a named bug."),
+        click.Option(
+            ["--clients"], type=click.IntRange(0), default=4, show_default=True, help="Client processes."
+        ),
+        click.Option(
+            ["--operations"],
+            type=click.IntRange(0),
+            default=1000,
+            show_default=True,
+            help="Operations of all clients together.",
+        ),
+        click.Option(
+            ["--runs"],
+            type=click.IntRange(1),
+            help="Analyse so many runs, each with the next seed, and stop at the first that does not hold.",
+        ),
+        click.Option(
+            ["-o", "--output"], type=click.Path(dir_okay=False), required=True, help="The Parquet file to write."
+        ),
+    ]  # fmt: skip
+    if len(protocol.transports) > 1:
+        help_text = "In the simulator, or as real processes over TCP on this machine."
+        choice = click.Choice(protocol.transports)
+        options.insert(3, click.Option(["--transport"], type=choice, default="sim", show_default=True, help=help_text))
+    for name, setting in protocol.settings.items():
+        flag = click.Option(
+            [f"--{name}", f"setting_{name}"], type=click.Choice(setting.values), help=f"{setting.meaning} Default: "
+            f"{setting.default}, or what a mutant needs."
+        )  # fmt: skip
+        options.insert(-2, flag)
+    return click.Command(
+        protocol.name,
+        params=options,
+        callback=lambda **values: _run(protocol, **values),
+        help=f"{protocol.summary}.",
+        epilog=_page(protocol),
+        short_help=protocol.summary,
+    )
+
+
+def _page(protocol: Protocol) -> str:
+    """What the protocol takes and promises, below its options."""
+    blocks = []
+    for title, entries in (
+        ("Faults that it tolerates", protocol.faults),
+        ("Faults that break what it assumes", protocol.other_faults),
+        ("Mutants", {m.name: m.breaks for m in protocol.mutants}),
+    ):
+        width = max(map(len, entries), default=0) + 2
+        lines = [f"  {name:<{width}}{text}" for name, text in entries.items()]
+        blocks.append("\n".join(["\b", f"{title}:", *(lines or ["  (none)"])]))
+    blocks.append("\b\nClaims:\n  " + "\n  ".join(protocol.claims))
+    example = f"tracekit simulate {protocol.name} --seed 7 -o run.parquet"
+    blocks.append(f"\b\nExample:\n  {example}\n\nReference: {protocol.reference}")
+    return "\n\n".join(blocks)
+
+
+def _run(protocol: Protocol, faults: str | None, runs: int | None, output: str, **values: Any) -> int:
+    from tracekit.protocols import Simulation
+
+    wanted = None if faults is None else tuple(f.strip() for f in faults.split(",") if f.strip() not in ("", "none"))
+    settings = {name.removeprefix("setting_"): values.pop(name) for name in list(values) if name.startswith("setting_")}
+    chosen = {name: value for name, value in settings.items() if value is not None}
+    simulation = Simulation(faults=wanted, settings=chosen, **values)
+    return _once(protocol, simulation, output) if runs is None else _many(protocol, simulation, runs, output)
+
+
+def _once(protocol: Protocol, simulation: Simulation, output: str) -> int:
     from tracekit.trace.parquet import write_parquet
 
-    known = protocols()
-    if protocol not in known:
-        near = nearest(protocol, known)
-        raise TracekitError(
-            "TK401",
-            f"no protocol is named {protocol}",
-            want=", ".join(near or known),
-            help="tracekit list protocols shows all of them",
-        )
-    chosen = known[protocol]
-    wanted = None if faults is None else tuple(f.strip() for f in faults.split(",") if f.strip() not in ("", "none"))
-    simulation = Simulation(
-        nodes=nodes or chosen.default_nodes,
-        seed=seed,
-        network=network,
-        faults=wanted,
-        mutant=mutant,
-        clients=clients,
-        operations=operations,
-    )
-    with progress(f"simulating {protocol}") as advance:
-        trace = chosen.simulate(simulation, advance)
+    with progress(f"simulating {protocol.name}") as advance:
+        trace = protocol.simulate(simulation, advance)
     write_parquet(trace, output)
     click.echo(f"{output}   {len(trace):,} events of {len(trace.processes)} processes")
     click.echo(f"next: tracekit analyze {output}")
+    return 0
+
+
+def _many(protocol: Protocol, simulation: Simulation, runs: int, output: str) -> int:
+    """Runs with one seed after the other, until one does not hold; writes that one, else the last."""
+    from dataclasses import replace
+
+    from tracekit.analysis import analyze
+    from tracekit.trace.parquet import write_parquet
+
+    events, done, result = 0, 0, None
+    with status(f"{protocol.name}: {runs} runs") as say:
+        for seed in range(simulation.seed, simulation.seed + runs):
+            trace = protocol.simulate(replace(simulation, seed=seed), None)
+            result = analyze(trace)
+            done, events = done + 1, events + len(trace)
+            if result.exit_code:
+                break
+            say(f"{protocol.name}: {done} of {runs} runs hold, {events:,} events")
+    assert result is not None, "there is one run or more"
+    write_parquet(trace, output)
+    click.echo(f"{protocol.name}: {done} of {runs} runs, {events:,} events; {_outcome(result)}")
+    if result.exit_code:
+        click.echo(f"again: {(result.again or '').replace('run.parquet', output)}")
+    click.echo(f"next: tracekit analyze {output}")
+    return result.exit_code
+
+
+def _outcome(result: Result) -> str:
+    if not result.exit_code:
+        return "every one holds"
+    broken = [c.check for c in result.required if str(c.verdict) == str(result.verdict)]
+    return f"the last one is {result.verdict}: {', '.join(broken) or 'nothing was examined'}"

@@ -7,7 +7,7 @@ from random import Random
 
 from reference_impls.protocols.abd.messages import Versioned
 from reference_impls.protocols.abd.node import AbdNode, UnderWay
-from reference_impls.workloads.stores import Bug
+from reference_impls.runtime.plan import Bug
 from tracekit.protocols import Mutant
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from reference_impls.protocols.abd.mutants import BUGS
 from reference_impls.protocols.abd.node import AbdNode
 from reference_impls.workloads.kv import REGISTERS
-from reference_impls.workloads.stores import Store
+from reference_impls.workloads.stores import store
 
-PROTOCOL = Store(
+DESIGN = store(
     name="abd",
     summary="Quorum registers of Attiya, Bar-Noy and Dolev, with several writers: linearizable",
     reference="Attiya, Bar-Noy & Dolev, Sharing Memory Robustly in Message-Passing Systems, 1995; several writers: "
@@ -17,4 +17,4 @@ PROTOCOL = Store(
     bugs=BUGS,
     mix=REGISTERS,
     model="kv",
-).protocol()
+)

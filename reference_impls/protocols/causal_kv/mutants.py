@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from reference_impls.protocols.causal_kv.node import CausalReplica
 from reference_impls.protocols.replica import MILLISECOND, Update
-from reference_impls.workloads.stores import Bug
+from reference_impls.runtime.plan import Bug
 from tracekit.protocols import Mutant
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from reference_impls.protocols.causal_kv.mutants import BUGS
 from reference_impls.protocols.causal_kv.node import CausalReplica
 from reference_impls.workloads.kv import REGISTERS
-from reference_impls.workloads.stores import Store
+from reference_impls.workloads.stores import store
 
-PROTOCOL = Store(
+DESIGN = store(
     name="causal-kv",
     summary="Causal store: dependencies first, last writer wins by Lamport timestamps: causal and convergent",
     reference="Ahamad et al., Causal Memory, 1995; Lloyd et al., Don't Settle for Eventual (COPS), 2011",
@@ -22,4 +22,4 @@ PROTOCOL = Store(
     bugs=BUGS,
     mix=REGISTERS,
     model="kv",
-).protocol()
+)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from reference_impls.protocols.chandy_lamport.node import ChandyLamportNode, Marker
 from reference_impls.runtime.effects import Effect, Send
+from reference_impls.runtime.plan import Bug, by_name
 from reference_impls.workloads.bank import Transfer
 from tracekit.protocols import Mutant
 
@@ -16,8 +16,8 @@ class MarkerAfterMessage(ChandyLamportNode):
 
     kept: list[Effect]
 
-    def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
         self.kept = []
 
     def _markers(self, snapshot: int) -> list[Effect]:
@@ -56,54 +56,40 @@ class MarkerNotForwarded(ChandyLamportNode):
         return [e for e in effects if not (first and isinstance(e, Send) and e.to != kept)]
 
 
-@dataclass(frozen=True)
-class Bug:
-    """A mutant: what it is, how it runs, and whether its channels are FIFO."""
-
-    mutant: Mutant
-    node: type[ChandyLamportNode]
-    fifo: bool = True
-
-
 CHECK = "snapshot.chandy-lamport"
-BUGS: dict[str, Bug] = {
-    bug.mutant.name: bug
-    for bug in (
-        Bug(
-            Mutant("non-fifo-channel", "messages are received in the order sent (section 2)", CHECK),
-            ChandyLamportNode,
-            fifo=False,
+BUGS = by_name(
+    Bug(
+        Mutant("non-fifo-channel", "messages are received in the order sent (section 2)", CHECK),
+        ChandyLamportNode,
+        fifo=False,
+    ),
+    Bug(
+        Mutant(
+            "marker-after-message",
+            "the marker is sent before any further message along the channel (section 3, marker-sending rule)",
+            CHECK,
         ),
-        Bug(
-            Mutant(
-                "marker-after-message",
-                "the marker is sent before any further message along the channel (section 3, marker-sending rule)",
-                CHECK,
-            ),
-            MarkerAfterMessage,
+        MarkerAfterMessage,
+    ),
+    Bug(
+        Mutant(
+            "lost-channel-state",
+            "a channel's state is what came in between recording and its marker (section 3, marker-receiving rule)",
+            CHECK,
         ),
-        Bug(
-            Mutant(
-                "lost-channel-state",
-                "a channel's state is what came in between recording and its marker (section 3, marker-receiving rule)",
-                CHECK,
-            ),
-            LostChannelState,
+        LostChannelState,
+    ),
+    Bug(
+        Mutant("recorded-twice", "a process that has recorded its state does not record it again (section 3)", CHECK),
+        RecordedTwice,
+    ),
+    Bug(
+        Mutant(
+            "marker-not-forwarded",
+            "a process that records sends a marker along every outgoing channel (section 3, marker-sending rule)",
+            CHECK,
         ),
-        Bug(
-            Mutant(
-                "recorded-twice", "a process that has recorded its state does not record it again (section 3)", CHECK
-            ),
-            RecordedTwice,
-        ),
-        Bug(
-            Mutant(
-                "marker-not-forwarded",
-                "a process that records sends a marker along every outgoing channel (section 3, marker-sending rule)",
-                CHECK,
-            ),
-            MarkerNotForwarded,
-        ),
-    )
-}
+        MarkerNotForwarded,
+    ),
+)
 """Every bug by its mutant's name."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from reference_impls.protocols.eventual_kv.node import EventualReplica
 from reference_impls.protocols.eventual_kv.objects import ObservedRemoveSet
 from reference_impls.protocols.replica import Stamp
-from reference_impls.workloads.stores import Bug
+from reference_impls.runtime.plan import Bug
 from tracekit.protocols import Mutant
 
 

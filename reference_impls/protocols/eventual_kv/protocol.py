@@ -5,9 +5,9 @@ from __future__ import annotations
 from reference_impls.protocols.eventual_kv.mutants import BUGS
 from reference_impls.protocols.eventual_kv.node import EventualReplica
 from reference_impls.workloads.kv import OBJECTS
-from reference_impls.workloads.stores import Store
+from reference_impls.workloads.stores import store
 
-PROTOCOL = Store(
+DESIGN = store(
     name="eventual-kv",
     summary="Anti-entropy store with last-writer-wins registers, an OR-set and a PN-counter: strongly eventual",
     reference="Demers et al., Epidemic Algorithms for Replicated Database Maintenance, 1987; Shapiro et al., "
@@ -18,4 +18,4 @@ PROTOCOL = Store(
     bugs=BUGS,
     mix=OBJECTS,
     asks="any",
-).protocol()
+)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from reference_impls.protocols.lai_yang.node import Count, LaiYangNode
 from reference_impls.runtime.effects import Effect
+from reference_impls.runtime.plan import Bug, by_name
 from reference_impls.workloads.bank import Transfer
 from tracekit.protocols import Mutant
 
@@ -39,28 +38,17 @@ class RecordedTwice(LaiYangNode):
         return [*again, *super().on_control(sender, message)]
 
 
-@dataclass(frozen=True)
-class Bug:
-    """A mutant: what it is, and how it runs."""
-
-    mutant: Mutant
-    node: type[LaiYangNode]
-
-
 CHECK = "snapshot.lai-yang"
-BUGS: dict[str, Bug] = {
-    bug.mutant.name: bug
-    for bug in (
-        Bug(Mutant("white-after-recording", "a red process sends red messages only", CHECK), WhiteAfterRecording),
-        Bug(
-            Mutant("red-message-taken", "a white process records its state before it takes a red message", CHECK),
-            RedMessageTaken,
-        ),
-        Bug(
-            Mutant("lost-channel-state", "a channel's state is the white messages that a red process gets", CHECK),
-            LostChannelState,
-        ),
-        Bug(Mutant("recorded-twice", "a process records its state once in a snapshot", CHECK), RecordedTwice),
-    )
-}
+BUGS = by_name(
+    Bug(Mutant("white-after-recording", "a red process sends red messages only", CHECK), WhiteAfterRecording),
+    Bug(
+        Mutant("red-message-taken", "a white process records its state before it takes a red message", CHECK),
+        RedMessageTaken,
+    ),
+    Bug(
+        Mutant("lost-channel-state", "a channel's state is the white messages that a red process gets", CHECK),
+        LostChannelState,
+    ),
+    Bug(Mutant("recorded-twice", "a process records its state once in a snapshot", CHECK), RecordedTwice),
+)
 """Every bug by its mutant's name."""

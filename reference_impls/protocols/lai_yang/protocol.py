@@ -1,53 +1,26 @@
-"""Lai and Yang's snapshots as tracekit offers them: promises, faults, mutants, simulation."""
+"""Lai and Yang's snapshots as tracekit offers them: promises, faults, mutants, workload."""
 
 from __future__ import annotations
 
 from reference_impls.protocols.lai_yang.mutants import BUGS
 from reference_impls.protocols.lai_yang.node import LaiYangNode
-from reference_impls.runtime.faults import FAULTS
-from reference_impls.runtime.settings import command, draw_faults, validate
-from reference_impls.workloads.bank_run import Bank, BankRun, Progress
-from tracekit.protocols import Protocol, Simulation
-from tracekit.trace.run import Run
-from tracekit.trace.trace import Trace
+from reference_impls.runtime.plan import Design
+from reference_impls.workloads.bank import BankWorkload, quota
 
-
-def simulate(simulation: Simulation, progress: Progress | None = None) -> Trace:
-    """A run of a bank of which snapshots are taken.
-
-    Raises
-    ------
-    TracekitError: TK401 to TK405, see `validate`.
-    """
-    validate(PROTOCOL, simulation)
-    bug = BUGS[simulation.mutant] if simulation.mutant else None
-    bank = Bank(
-        make=bug.node if bug else LaiYangNode,
-        faults=draw_faults(simulation, PROTOCOL.faults),
-        fifo=False,
-        channels={"reliable": True},
-    )
-    run = Run(
-        system=f"bank with lai-yang snapshots{f', mutant {bug.mutant.name}' if bug else ''}",
-        protocol="lai-yang",
-        network=simulation.network,
-        seed=simulation.seed,
-        command=command(PROTOCOL, simulation),
-        n=simulation.nodes,
-        f=0,
-        claims=PROTOCOL.claims,
-    )
-    return BankRun(simulation, bank, progress).trace(run)
-
-
-PROTOCOL = Protocol(
+DESIGN = Design(
     name="lai-yang",
     summary="Lai and Yang's distributed snapshots of a bank, on reliable channels that are not FIFO",
     reference="Lai & Yang, On Distributed Snapshots, Information Processing Letters 25, 1987",
+    domain="bank",
     claims=("clock.*", "channel.delivery", "snapshot.lai-yang"),
-    mutants=tuple(bug.mutant for bug in BUGS.values()),
-    faults={name: FAULTS[name].meaning for name in ("reordering", "clock-drift", "slow")},
-    simulate=simulate,
+    node=LaiYangNode,
+    workload=BankWorkload,
+    bugs=BUGS,
+    tolerates=("reordering", "clock-drift", "slow", "pause", "clock-step"),
+    f=lambda nodes: 0,
+    arguments=quota,
+    channels={"reliable": True},
+    quiescent=True,
     default_nodes=4,
     minimum_nodes=2,
 )

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from reference_impls.protocols.primary_backup.node import Server
 from reference_impls.protocols.replica import Update
 from reference_impls.runtime.effects import Effect, Note
+from reference_impls.runtime.plan import Bug
 from reference_impls.runtime.process import Stable
-from reference_impls.workloads.stores import Bug
 from tracekit.protocols import Mutant
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from reference_impls.protocols.primary_backup.mutants import BUGS
 from reference_impls.protocols.primary_backup.node import Server
 from reference_impls.workloads.kv import REGISTERS
-from reference_impls.workloads.stores import Store
+from reference_impls.workloads.stores import store
 
-PROTOCOL = Store(
+DESIGN = store(
     name="primary-backup",
     summary="Primary and backups with asynchronous replication, reads at backups: all session guarantees but one",
     reference="Alsberg & Day, A Principle for Resilient Sharing of Distributed Resources, 1976; lazy master: Gray et "
@@ -25,4 +25,4 @@ PROTOCOL = Store(
     bugs=BUGS,
     mix=REGISTERS,
     model="kv",
-).protocol()
+)

@@ -7,7 +7,6 @@ the bug is never forced, only its opportunity.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from reference_impls.protocols.kv_store import Command
@@ -15,6 +14,7 @@ from reference_impls.protocols.raft.messages import Entry, RequestVote
 from reference_impls.protocols.raft.node import RaftNode
 from reference_impls.runtime.faults import Ambush
 from reference_impls.runtime.network import MILLISECOND
+from reference_impls.runtime.plan import Bug, by_name
 from tracekit.protocols import Mutant
 
 
@@ -74,79 +74,66 @@ class TruncateCommitted(RaftNode):
             self._changed_from = min(self._changed_from or end + 1, end + 1)
 
 
-@dataclass(frozen=True)
-class Bug:
-    """A mutant: what it is, how it runs, and the faults that give it an opportunity."""
-
-    mutant: Mutant
-    node: type[RaftNode]
-    faults: tuple[str, ...]
-    ambushes: tuple[Ambush, ...] = ()
-
-
 ELECTIONS = Ambush("raft.become_leader", chance=0.9, down_ns=300 * MILLISECOND, times=20)
 """New leaders crash: many elections."""
 
-BUGS: dict[str, Bug] = {
-    bug.mutant.name: bug
-    for bug in (
-        Bug(
-            Mutant(
-                "commit-older-term",
-                "a leader commits only entries of its own term by counting (5.4.2, Figure 8)",
-                "raft.commit-current-term",
-            ),
-            CommitOlderTerm,
-            ("crash", "partition"),
+BUGS = by_name(
+    Bug(
+        Mutant(
+            "commit-older-term",
+            "a leader commits only entries of its own term by counting (5.4.2, Figure 8)",
+            "raft.commit-current-term",
         ),
-        Bug(
-            Mutant("vote-twice", "a server votes at most once in a term (5.2)", "raft.one-vote-per-term"),
-            VoteTwice,
-            ("loss", "reordering"),
-            (ELECTIONS,),
+        CommitOlderTerm,
+        ("crash", "partition"),
+    ),
+    Bug(
+        Mutant("vote-twice", "a server votes at most once in a term (5.2)", "raft.one-vote-per-term"),
+        VoteTwice,
+        ("loss", "reordering"),
+        (ELECTIONS,),
+    ),
+    Bug(
+        Mutant(
+            "forget-vote",
+            "votedFor is on stable storage before the server answers (Figure 2)",
+            "raft.one-vote-per-term",
         ),
-        Bug(
-            Mutant(
-                "forget-vote",
-                "votedFor is on stable storage before the server answers (Figure 2)",
-                "raft.one-vote-per-term",
-            ),
-            ForgetVote,
-            ("loss", "reordering"),
-            (ELECTIONS, Ambush("raft.request_vote", chance=0.5, down_ns=MILLISECOND, times=40)),
+        ForgetVote,
+        ("loss", "reordering"),
+        (ELECTIONS, Ambush("raft.request_vote", chance=0.5, down_ns=MILLISECOND, times=40)),
+    ),
+    Bug(
+        Mutant(
+            "vote-without-log-check",
+            "a vote goes only to a log at least as up to date as the voter's (5.4.1)",
+            "raft.vote-up-to-date",
         ),
-        Bug(
-            Mutant(
-                "vote-without-log-check",
-                "a vote goes only to a log at least as up to date as the voter's (5.4.1)",
-                "raft.vote-up-to-date",
-            ),
-            VoteWithoutLogCheck,
-            ("crash", "partition"),
+        VoteWithoutLogCheck,
+        ("crash", "partition"),
+    ),
+    Bug(
+        Mutant(
+            "commit-without-quorum",
+            "an entry is committed once a majority of the servers store it (5.3)",
+            "raft.commit-quorum",
         ),
-        Bug(
-            Mutant(
-                "commit-without-quorum",
-                "an entry is committed once a majority of the servers store it (5.3)",
-                "raft.commit-quorum",
-            ),
-            CommitWithoutQuorum,
-            ("loss", "crash"),
+        CommitWithoutQuorum,
+        ("loss", "crash"),
+    ),
+    Bug(
+        Mutant("stale-reads", "a read reflects every write completed before it (8)", "consistency.linearizable"),
+        StaleReads,
+        ("partition", "loss"),
+    ),
+    Bug(
+        Mutant(
+            "truncate-committed",
+            "AppendEntries removes entries only where one conflicts (Figure 2, receiver 3)",
+            "raft.commit-stability",
         ),
-        Bug(
-            Mutant("stale-reads", "a read reflects every write completed before it (8)", "consistency.linearizable"),
-            StaleReads,
-            ("partition", "loss"),
-        ),
-        Bug(
-            Mutant(
-                "truncate-committed",
-                "AppendEntries removes entries only where one conflicts (Figure 2, receiver 3)",
-                "raft.commit-stability",
-            ),
-            TruncateCommitted,
-            ("reordering", "duplication"),
-        ),
-    )
-}
+        TruncateCommitted,
+        ("reordering", "duplication"),
+    ),
+)
 """Every bug by its mutant's name."""

@@ -1,0 +1,99 @@
+"""Makes of a protocol's design what tracekit offers: its description, and a function that runs it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from reference_impls.runtime.cluster import Cluster
+from reference_impls.runtime.faults import FAULTS
+from reference_impls.runtime.plan import Design, Plan, Progress
+from reference_impls.runtime.schedule import Schedule, schedule_of
+from reference_impls.runtime.settings import command, coverage, validate
+from tracekit.protocols import Protocol, Simulation
+from tracekit.trace.run import Run
+from tracekit.trace.trace import Trace
+
+
+def protocol_of(design: Design) -> Protocol:
+    """The design as tracekit offers it."""
+    return Protocol(
+        name=design.name,
+        summary=design.summary,
+        reference=design.reference,
+        claims=design.claims,
+        mutants=tuple(bug.mutant for bug in design.bugs.values()),
+        faults={name: FAULTS[name].meaning for name in design.tolerates},
+        other_faults={name: fault.meaning for name, fault in FAULTS.items() if name not in design.tolerates},
+        simulate=lambda simulation, progress: simulate(design, simulation, progress),
+        default_nodes=design.default_nodes,
+        minimum_nodes=design.minimum_nodes,
+        settings=design.settings,
+        transports=design.transports,
+    )
+
+
+def simulate(design: Design, simulation: Simulation, progress: Progress | None = None) -> Trace:
+    """A run of the protocol with its workload.
+
+    Raises
+    ------
+    TracekitError: TK401 to TK408, see `validate` and `schedule_of`.
+    """
+    validate(design, simulation)
+    cluster = Cluster(plan_of(design, simulation, progress))
+    recording = cluster.run()
+    plan, schedule = cluster.plan, cluster.plan.schedule
+    return recording.trace(
+        replace(
+            declared(plan),
+            coverage=coverage(recording.processes),
+            bounds={} if schedule.delays else cluster.network.bounds(),
+            broken_assumptions=broken_assumptions(plan, cluster.nemesis.happened, cluster.nemesis.most_down),
+        )
+    )
+
+
+def plan_of(design: Design, simulation: Simulation, progress: Progress | None = None) -> Plan:
+    """Settings and faults as they will be: what a mutant needs stands in for what the caller did not choose."""
+    bug = design.bugs[simulation.mutant] if simulation.mutant else None
+    defaults = {name: setting.default for name, setting in design.settings.items()}
+    settings = {**defaults, **(bug.settings if bug else {}), **simulation.settings}
+    provoked = bug is not None and simulation.faults is None and bug.faults is not None
+    schedule = (
+        Schedule(bug.faults or (), ambushes=bug.ambushes)
+        if bug and provoked
+        else schedule_of(simulation, design.tolerates)
+    )
+    return Plan(design, replace(simulation, settings=settings), bug, schedule, progress)
+
+
+def declared(plan: Plan) -> Run:
+    """What the trace says of the run beside its events, as far as it is known before."""
+    design, simulation = plan.design, plan.simulation
+    return Run(
+        system=f"{design.name}, reference implementation{f', mutant {simulation.mutant}' if plan.bug else ''}",
+        protocol=design.name,
+        network=simulation.network,
+        seed=simulation.seed,
+        command=command(design, simulation, plan.bug),
+        n=simulation.nodes,
+        f=design.f(simulation.nodes),
+        claims=design.claims,
+        model=design.model,
+        channels=design.channels,
+        quiescent=design.quiescent,
+        other={
+            "faults": list(plan.schedule.kinds),
+            **({"settings": dict(simulation.settings)} if simulation.settings else {}),
+        },
+    )
+
+
+def broken_assumptions(plan: Plan, happened: dict[str, None], most_down: int) -> tuple[str, ...]:
+    """What the run bore and the protocol does not claim to bear."""
+    name, f = plan.design.name, plan.design.f(plan.simulation.nodes)
+    told = [f"{kind}: {name} does not claim to tolerate it" for kind in happened if kind not in plan.design.tolerates]
+    crashes = "crash" in plan.design.tolerates
+    if crashes and most_down > max(f, 1):
+        told.append(f"{most_down} of {plan.simulation.nodes} nodes were down at one time; {name} tolerates {f}")
+    return tuple(told)
