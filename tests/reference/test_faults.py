@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -54,7 +55,7 @@ def test_the_nemesis_leaves_a_majority_up_and_ends_with_everything_healed() -> N
     assert set(cluster.nemesis.happened) == set(FAULTS)
     network = cluster.network
     assert (network.loss, network.duplication, network.reordering) == (0, 0, 0)
-    assert not network.blocked and not network.send_omission and not network.receive_omission  # noqa: PT018
+    assert not network.blocked and not network.send_omission and not network.receive_omission
     assert all(host.up and not host.service_ns for host in cluster.simulator.hosts.values())
 
 
@@ -98,7 +99,7 @@ def test_a_schedule_from_a_file_happens_at_its_times(tmp_path: Path) -> None:
     groups = next(row["fault.groups"] for row in rows_of(trace) if row.get("name") == "fault.partition")
     assert groups == ["n1 n2", "n3", "n4 n5"]
     times = [row["time_ns"] for row in rows_of(trace) if row["process"] == "n1"]
-    falls = [before - after for before, after in zip(times, times[1:], strict=False) if after < before]
+    falls = [before - after for before, after in itertools.pairwise(times) if after < before]
     assert len(falls) == 1
     assert 1.9 * SECOND < falls[0] <= 2 * SECOND
     assert trace.run.command is not None
