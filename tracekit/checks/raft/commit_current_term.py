@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracekit.checks.doubts import domain_check
+from tracekit.checks.evidence import SHOWN, times
 from tracekit.checks.raft.damage import damage_of
-from tracekit.checks.raft.doubts import raft_check
-from tracekit.checks.raft.evidence import SHOWN, not_recorded, times, violation
-from tracekit.checks.raft.history import raft_history
+from tracekit.checks.raft.evidence import not_recorded, violation
+from tracekit.checks.raft.history import raft_history, raft_occurs
 from tracekit.checks.raft.leader_commits import leader_commits
 from tracekit.checks.raft.logs import RaftLogs, raft_logs
 from tracekit.checks.raft.order import order
@@ -16,7 +17,7 @@ from tracekit.kernels.raft import DEPTH, TERM
 from tracekit.results import CheckResult, Violation
 
 
-@raft_check("raft.commit-current-term")
+@domain_check("raft.commit-current-term", applies=raft_occurs)
 def commit_current_term(execution: Execution, options: Options) -> CheckResult:
     """A leader commits by counting copies only entries of its own term.
 

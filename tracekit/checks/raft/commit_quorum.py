@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from tracekit.checks.doubts import domain_check, not_covered
+from tracekit.checks.evidence import SHOWN, listed, times
 from tracekit.checks.raft.configuration import NO, UNDECIDED, YES, Configurations, configurations
-from tracekit.checks.raft.doubts import not_covered, raft_check
-from tracekit.checks.raft.evidence import SHOWN, listed, not_recorded, times, violation
-from tracekit.checks.raft.history import Int64, raft_history
+from tracekit.checks.raft.evidence import not_recorded, violation
+from tracekit.checks.raft.history import Int64, raft_history, raft_occurs
 from tracekit.checks.raft.leader_commits import leader_commits
 from tracekit.checks.raft.logs import RaftLogs, raft_logs
 from tracekit.checks.raft.order import Order, order
@@ -20,7 +21,7 @@ BLOCK = 4_000_000
 """Cells of (commits x processes) that are looked at together; bounds memory."""
 
 
-@raft_check("raft.commit-quorum")
+@domain_check("raft.commit-quorum", applies=raft_occurs)
 def commit_quorum(execution: Execution, options: Options) -> CheckResult:
     """A leader raises its commit index only to an entry that a majority of the voters has stored before.
 

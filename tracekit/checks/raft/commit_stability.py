@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracekit.checks.raft.doubts import raft_check
-from tracekit.checks.raft.evidence import SHOWN, not_recorded, violation
-from tracekit.checks.raft.history import Int64, RaftHistory, raft_history
+from tracekit.checks.doubts import domain_check
+from tracekit.checks.evidence import SHOWN
+from tracekit.checks.raft.evidence import not_recorded, violation
+from tracekit.checks.raft.history import Int64, RaftHistory, raft_history, raft_occurs
 from tracekit.checks.raft.logs import raft_logs
 from tracekit.execution import Execution, Options
 from tracekit.results import CheckResult
 
 
-@raft_check("raft.commit-stability")
+@domain_check("raft.commit-stability", applies=raft_occurs)
 def commit_stability(execution: Execution, options: Options) -> CheckResult:
     """An entry that a process knows to be committed is never removed from its log or replaced there.
 

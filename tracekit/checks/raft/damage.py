@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracekit.checks.evidence import listed
 from tracekit.checks.raft.configuration import configurations
-from tracekit.checks.raft.evidence import listed
 from tracekit.checks.raft.logs import SHORT, RaftLogs
 from tracekit.checks.raft.order import order
 from tracekit.kernels.raft import DEPTH, TERM

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracekit.checks.raft.doubts import raft_check
-from tracekit.checks.raft.evidence import SHOWN, listed, not_recorded, violation
-from tracekit.checks.raft.history import raft_history
+from tracekit.checks.doubts import domain_check
+from tracekit.checks.evidence import SHOWN, listed
+from tracekit.checks.raft.evidence import not_recorded, violation
+from tracekit.checks.raft.history import raft_history, raft_occurs
 from tracekit.execution import Execution, Options
 from tracekit.results import CheckResult
 
 
-@raft_check("raft.election-safety")
+@domain_check("raft.election-safety", applies=raft_occurs)
 def election_safety(execution: Execution, options: Options) -> CheckResult:
     """At most one leader can be elected in a given term.
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracekit.checks.raft.doubts import raft_check
-from tracekit.checks.raft.evidence import SHOWN, not_recorded, violation
-from tracekit.checks.raft.history import raft_history
+from tracekit.checks.doubts import domain_check
+from tracekit.checks.evidence import SHOWN
+from tracekit.checks.raft.evidence import not_recorded, violation
+from tracekit.checks.raft.history import raft_history, raft_occurs
 from tracekit.checks.raft.logs import raft_logs
 from tracekit.execution import Execution, Options
 from tracekit.results import CheckResult
 
 
-@raft_check("raft.leader-append-only")
+@domain_check("raft.leader-append-only", applies=raft_occurs)
 def leader_append_only(execution: Execution, options: Options) -> CheckResult:
     """A leader never overwrites or removes entries of its own log; it only appends.
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracekit.checks.raft.doubts import raft_check
-from tracekit.checks.raft.evidence import SHOWN, not_recorded, times, violation
-from tracekit.checks.raft.history import Int64, raft_history
+from tracekit.checks.doubts import domain_check
+from tracekit.checks.evidence import SHOWN, times
+from tracekit.checks.raft.evidence import not_recorded, violation
+from tracekit.checks.raft.history import Int64, raft_history, raft_occurs
 from tracekit.checks.raft.logs import RaftLogs, raft_logs
 from tracekit.execution import Execution, Options
 from tracekit.kernels.raft import DEPTH, HEADS
 from tracekit.results import CheckResult, Violation
 
 
-@raft_check("raft.leader-completeness")
+@domain_check("raft.leader-completeness", applies=raft_occurs)
 def leader_completeness(execution: Execution, options: Options) -> CheckResult:
     """An entry committed in a term is in the log of the leader of every higher term.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracekit.checks.doubts import domain_check, not_covered
+from tracekit.checks.evidence import SHOWN, listed, times
 from tracekit.checks.raft.configuration import NO, UNDECIDED, YES, Configurations, configurations
-from tracekit.checks.raft.doubts import not_covered, raft_check
-from tracekit.checks.raft.evidence import SHOWN, listed, not_recorded, times, violation
-from tracekit.checks.raft.history import Int64, RaftHistory, raft_history
+from tracekit.checks.raft.evidence import not_recorded, violation
+from tracekit.checks.raft.history import Int64, RaftHistory, raft_history, raft_occurs
 from tracekit.checks.raft.order import Order, order
 from tracekit.checks.raft.votes import Votes, answers, votes
 from tracekit.execution import Execution, Options
@@ -15,7 +16,7 @@ from tracekit.results import CheckResult, Violation
 from tracekit.trace.schema import Kind
 
 
-@raft_check("raft.leader-quorum")
+@domain_check("raft.leader-quorum", applies=raft_occurs)
 def leader_quorum(execution: Execution, options: Options) -> CheckResult:
     """A process becomes leader of a term only with the votes of a majority of the voters for that term.
 

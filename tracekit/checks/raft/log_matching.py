@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracekit.checks.raft.doubts import raft_check
-from tracekit.checks.raft.evidence import SHOWN, not_recorded, violation
-from tracekit.checks.raft.history import Int64, raft_history, several
+from tracekit.checks.doubts import domain_check
+from tracekit.checks.evidence import SHOWN
+from tracekit.checks.raft.evidence import not_recorded, violation
+from tracekit.checks.raft.history import Int64, raft_history, raft_occurs, several
 from tracekit.checks.raft.logs import RaftLogs, raft_logs
 from tracekit.execution import Execution, Options
 from tracekit.kernels.raft import DEPTH, DIGEST, TERM
 from tracekit.results import CheckResult, Violation
 
 
-@raft_check("raft.log-matching")
+@domain_check("raft.log-matching", applies=raft_occurs)
 def log_matching(execution: Execution, options: Options) -> CheckResult:
     """If two logs contain an entry with the same index and term, they are identical up to that index.
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracekit.checks.raft.doubts import raft_check
-from tracekit.checks.raft.evidence import SHOWN, listed, not_recorded, violation
-from tracekit.checks.raft.history import raft_history
+from tracekit.checks.doubts import domain_check
+from tracekit.checks.evidence import SHOWN, listed
+from tracekit.checks.raft.evidence import not_recorded, violation
+from tracekit.checks.raft.history import raft_history, raft_occurs
 from tracekit.checks.raft.votes import votes
 from tracekit.execution import Execution, Options
 from tracekit.results import CheckResult
 
 
-@raft_check("raft.one-vote-per-term")
+@domain_check("raft.one-vote-per-term", applies=raft_occurs)
 def one_vote_per_term(execution: Execution, options: Options) -> CheckResult:
     """A process votes for at most one candidate in a given term, even across a restart.
 

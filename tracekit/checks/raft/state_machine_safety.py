@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracekit.checks.raft.doubts import raft_check
-from tracekit.checks.raft.evidence import SHOWN, not_recorded, violation
-from tracekit.checks.raft.history import UNKNOWN, Int64, RaftHistory, raft_history, several
+from tracekit.checks.doubts import domain_check
+from tracekit.checks.evidence import SHOWN
+from tracekit.checks.raft.evidence import not_recorded, violation
+from tracekit.checks.raft.history import UNKNOWN, Int64, RaftHistory, raft_history, raft_occurs, several
 from tracekit.checks.raft.logs import RaftLogs, raft_logs
 from tracekit.execution import Execution, Options
 from tracekit.kernels.raft import DEPTH
@@ -18,7 +19,7 @@ def applications_recorded(execution: Execution) -> bool:
     return bool((execution.derive(raft_history).column("raft.apply_index") >= 0).any())
 
 
-@raft_check("raft.state-machine-safety", self_evident=applications_recorded)
+@domain_check("raft.state-machine-safety", self_evident=applications_recorded, applies=raft_occurs)
 def state_machine_safety(execution: Execution, options: Options) -> CheckResult:
     """No two processes ever apply different entries at the same index.
 

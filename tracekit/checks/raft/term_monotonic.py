@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracekit.checks.raft.doubts import raft_check
-from tracekit.checks.raft.evidence import SHOWN, not_recorded, violation
-from tracekit.checks.raft.history import raft_history
+from tracekit.checks.doubts import domain_check
+from tracekit.checks.evidence import SHOWN
+from tracekit.checks.raft.evidence import not_recorded, violation
+from tracekit.checks.raft.history import raft_history, raft_occurs
 from tracekit.execution import Execution, Options
 from tracekit.results import CheckResult
 
 
-@raft_check("raft.term-monotonic", self_evident=lambda execution: True)
+@domain_check("raft.term-monotonic", self_evident=lambda execution: True, applies=raft_occurs)
 def term_monotonic(execution: Execution, options: Options) -> CheckResult:
     """A process's current term never decreases, not even across a restart.
 

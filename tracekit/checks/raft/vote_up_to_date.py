@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tracekit.checks.raft.doubts import raft_check
-from tracekit.checks.raft.evidence import SHOWN, not_recorded, times, violation
-from tracekit.checks.raft.history import CANDIDATE, LEADER, UNKNOWN, Bool, Int64, RaftHistory, raft_history
+from tracekit.checks.doubts import domain_check
+from tracekit.checks.evidence import SHOWN, times
+from tracekit.checks.raft.evidence import not_recorded, violation
+from tracekit.checks.raft.history import CANDIDATE, LEADER, UNKNOWN, Bool, Int64, RaftHistory, raft_history, raft_occurs
 from tracekit.checks.raft.logs import RaftLogs, raft_logs
 from tracekit.checks.raft.votes import Votes, votes
 from tracekit.execution import Execution, Options
@@ -16,7 +17,7 @@ from tracekit.results import CheckResult, Violation
 from tracekit.trace.schema import Kind
 
 
-@raft_check("raft.vote-up-to-date")
+@domain_check("raft.vote-up-to-date", applies=raft_occurs)
 def vote_up_to_date(execution: Execution, options: Options) -> CheckResult:
     """A process votes only for a candidate whose log is at least as up-to-date as its own.
 

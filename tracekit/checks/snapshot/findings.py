@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tracekit.checks.raft.evidence import SHOWN, in_causal_order
+from tracekit.checks.evidence import SHOWN, in_causal_order
 from tracekit.checks.snapshot.reading import Reading, Snapshot
 from tracekit.execution import Execution
 from tracekit.results import Edge, Violation

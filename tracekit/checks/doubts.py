@@ -1,0 +1,77 @@
+"""What a recording leaves open about a protocol, whatever the check: rows set aside, starts and ends that it missed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import wraps
+from typing import TYPE_CHECKING
+
+from tracekit.execution import Execution, Options
+from tracekit.registry import check
+from tracekit.results import CheckResult
+
+if TYPE_CHECKING:
+    from tracekit.registry import CheckFunction
+
+ORDER_FIELDS = frozenset({"message", "peer", "index"})
+"""Fields beside a protocol's own that its checks are built from."""
+
+
+def domain_occurs(execution: Execution, domain: str) -> bool:
+    """Whether the trace has any event or field of a domain."""
+    trace, prefix = execution.trace, f"{domain}."
+    return any(name.startswith(prefix) for name in trace.names) or any(
+        name.startswith(prefix) for name in trace.columns
+    )
+
+
+def domain_check(
+    name: str,
+    *,
+    domain: str = "",
+    applies: Callable[[Execution], bool] | None = None,
+    measured: bool = False,
+    self_evident: Callable[[Execution], bool] = lambda execution: False,
+) -> Callable[[CheckFunction], CheckFunction]:
+    """Registers a check of a protocol, which becomes unknown where events that were set aside could change its answer.
+
+    Parameters
+    ----------
+    domain: prefix of the protocol's events and fields; empty: the check's family.
+    applies: whether any of the property's events occur; None: whether any of the domain does.
+    measured: see `tracekit.registry.Check`.
+    self_evident: whether a violation shows in recorded values alone, so that no missing event could excuse it. Most do
+        not: a vote, a log change or a step down that was set aside makes what follows look wrong.
+    """
+    prefix = domain or name.partition(".")[0]
+
+    def register(function: CheckFunction) -> CheckFunction:
+        @wraps(function)
+        def judged(execution: Execution, options: Options) -> CheckResult:
+            found = function(execution, options)
+            spoiled = execution.trace.set_aside.spoiling(lambda f: f.startswith(f"{prefix}.") or f in ORDER_FIELDS)
+            return _doubted(found, spoiled, prefix, self_evident(execution)) if spoiled else found
+
+        occurs = applies or (lambda execution: domain_occurs(execution, prefix))
+        return check(name, applies=occurs, measured=measured)(judged)
+
+    return register
+
+
+def not_covered(execution: Execution) -> list[int]:
+    """Codes of processes of which the start or the end is declared not to be recorded: what they did not record, they
+    may have done."""
+    coverage, processes = execution.trace.run.coverage, execution.trace.processes
+    partial = [name for name, c in coverage.items() if not (c.get("start", True) and c.get("end", True))]
+    return [processes.index(name) for name in partial if name in processes]
+
+
+def _doubted(found: CheckResult, spoiled: str, domain: str, self_evident: bool) -> CheckResult:
+    may = f"{spoiled}: they may belong to {domain}"
+    if not found.violations_total:
+        return replace(found, reasons=(*found.reasons, may))
+    if self_evident:
+        return found
+    excused = f"{found.violations[0].summary} But {spoiled}, which may explain it."
+    return replace(found, violations=(), violations_total=0, reasons=(*found.reasons, excused))
