@@ -1,6 +1,8 @@
 """Many random histories against the definition; the tests run a few thousand, this as many as one likes.
 
 python -m tests.consistency.many --histories 100000 --seed 1
+
+Fifty histories are judged together, as the keys of one trace; ``--together 1`` judges them one by one, with cores.
 """
 
 from __future__ import annotations
@@ -97,26 +99,102 @@ def wrong(ops: list[Op], family: Family, found: CheckResult) -> str:
     return ""
 
 
+def wrong_together(histories: list[list[Op]], model: str, definition: Family | None) -> tuple[str, int]:
+    """What is wrong where each history is one key of a trace, empty where nothing is; and how many keys hold."""
+    holds = [_explained(ops, model, definition) for ops in histories]
+    found = _judged_keys(histories, model)
+    broken = {k for k, answer in enumerate(holds) if not answer}
+    said = set(found.facts.get("violated_keys", ()))
+    if said != broken or found.reasons:
+        return f"the check says {said} of keys {broken}, {found.reasons}", 0
+    kept = [ops for ops, answer in zip(histories, holds, strict=True) if answer]
+    if not any(op.outcome != "info" and op.end is not None for ops in kept for op in ops):
+        return "", len(kept)
+    found = _judged_keys(kept, model)
+    if found.verdict is not Verdict.HOLDS:
+        return f"the check says {found.verdict} {found.reasons} of those that hold", 0
+    for entry in found.certificate["keys"] if found.certificate and "keys" in found.certificate else ():
+        ops, order = _places(kept, entry)
+        legal = explains_object(order, *OBJECTS[model]) if definition is None else _explains(order, definition)
+        if not legal or not all(any(op is one for one in order) for op in ops if _certain(op, definition)):
+            return f"the certificate {entry['order']} is none", 0
+    return "", len(kept)
+
+
+def _explained(ops: list[Op], model: str, definition: Family | None) -> bool:
+    return linearizable(ops, **definition.oracle) if definition else linearizable_object(ops, *OBJECTS[model])
+
+
+def _explains(order: list[Op], definition: Family) -> bool:
+    return explains(order, kv=definition.oracle.get("kv", False))
+
+
+def _certain(op: Op, definition: Family | None) -> bool:
+    """Whether a linearization has to have it."""
+    free = definition is not None and definition.oracle.get("nil_any") and op.f == "read" and op.answer is None
+    return op.outcome == "ok" and not free
+
+
+def _places(histories: list[list[Op]], entry: dict[str, Any]) -> tuple[list[Op], list[Op]]:
+    """The operations of a certificate's key, and their order in it."""
+    flat = [op for ops in histories for op in ops]
+    return histories[entry["key"]], [flat[int(event.partition(":")[0][1:])] for event in entry["order"]]
+
+
+def _judged_keys(histories: list[list[Op]], model: str) -> CheckResult:
+    flat = [op for ops in histories for op in ops]
+    keys = [key for key, ops in enumerate(histories) for _ in ops]
+    options = Options(model=model)
+    # The simulator's clock: the smallest skews that would excuse violations have a comparison of their own.
+    return check(Execution(trace_of(flat, keys, clock="true_time_ns"), options), options)
+
+
+def drawn(model: str, rng: random.Random) -> tuple[list[Op], Family | None]:
+    """A history of a model that the check has something to say of, and the definition's family if it is an assignment's."""
+    families = [family for family in FAMILIES if family.model == model]
+    while True:
+        family = rng.choice(families) if families else None
+        ops = draw(family, rng) if family else object_history(model, rng)
+        if any(op.start is not None for op in ops):
+            return ops, family
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--histories", type=int, default=100_000)
+    parser.add_argument("--histories", type=int, default=100_000, help="of each model")
+    parser.add_argument("--model", action="append", help="one of them; may be repeated")
+    parser.add_argument("--together", type=int, default=50, help="histories in one trace, as its keys; 1: one by one")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
-    rng = random.Random(arguments.seed)
-    verdicts: Counter[str] = Counter()
-    while verdicts.total() < arguments.histories:
-        family = rng.choice(FAMILIES) if rng.random() < 0.4 else None
-        model = family.model if family else rng.choice(list(OBJECTS))
-        ops = draw(family, rng) if family else object_history(model, rng)
-        found = judged(ops, model)
-        if found is None or not any(op.start is not None for op in ops):
-            continue
-        verdicts[f"{model} {found.verdict}"] += 1
-        problem = wrong(ops, family, found) if family else wrong_object(ops, model, found)
-        if problem:
-            raise SystemExit(f"{model}: {problem}\n" + "\n".join(map(str, ops)))
-    lines = [f"{count:8,}  {name}" for name, count in sorted(verdicts.items())]
-    sys.stdout.write("\n".join(lines) + "\n")
+    known = [*dict.fromkeys(family.model for family in FAMILIES), *OBJECTS]
+    for model in arguments.model or known:
+        rng = random.Random(f"{arguments.seed} {model}")
+        verdicts: Counter[str] = Counter()
+        while verdicts.total() < arguments.histories:
+            problem, several = (_one if arguments.together == 1 else _several)(model, rng, arguments.together, verdicts)
+            if problem:
+                raise SystemExit(f"{model}: {problem}\n" + "\n".join(map(str, several)))
+        told = "".join(f"{count:9,} {name}" for name, count in sorted(verdicts.items()))
+        sys.stdout.write(f"{model:<28}{told}, all as the definition says\n")
+        sys.stdout.flush()
+
+
+def _one(model: str, rng: random.Random, _: int, verdicts: Counter[str]) -> tuple[str, list[Op]]:
+    ops, family = drawn(model, rng)
+    found = judged(ops, model)
+    if found is None:
+        return "", ops
+    verdicts[str(found.verdict)] += 1
+    return (wrong(ops, family, found) if family else wrong_object(ops, model, found)), ops
+
+
+def _several(model: str, rng: random.Random, count: int, verdicts: Counter[str]) -> tuple[str, list[list[Op]]]:
+    ops, family = drawn(model, rng)
+    histories = [ops] + [draw(family, rng) if family else object_history(model, rng) for _ in range(count - 1)]
+    problem, held = wrong_together(histories, model, family)
+    verdicts["holds"] += held
+    verdicts["violated"] += count - held
+    return problem, histories
 
 
 if __name__ == "__main__":
