@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from tracekit.checks.consistency import ladder
+from tracekit.checks.consistency import effort, ladder
 from tracekit.execution import Execution, Options
 from tracekit.registry import Check, checks, select_checks
 from tracekit.results import CheckResult, Result, TraceSummary, Verdict
@@ -50,7 +50,7 @@ def analyze(
     candidates = {name: c for name, c in checks().items() if c.asked is None or c.asked(execution.options)}
     applicable = {name: c for name, c in candidates.items() if c.applies(execution)}
     required = {name for name, c in applicable.items() if _is_required(c, execution, named, wanted)}
-    found = _outcomes(applicable, execution, required, named | (wanted or set()), progress)
+    found, left = _outcomes(applicable, execution, required, named | (wanted or set()), progress)
     results = [replace(found[name], check=name, required=name in required) for name in sorted(found)]
     if not named:
         results += _unknown_claims(execution.trace.run.claims or ())
@@ -58,7 +58,7 @@ def analyze(
         trace=_summary(execution.trace),
         checks=tuple(results),
         rests_on=_rests_on(execution, results),
-        not_checked=_not_checked(list(applicable.values()), execution),
+        not_checked=_not_checked(list(applicable.values()), execution, left),
         ladder=ladder.summary(results),
         broken_assumptions=tuple(
             dict.fromkeys(
@@ -78,22 +78,30 @@ def _outcomes(
     required: set[str],
     asked: set[str],
     progress: Progress | None,
-) -> dict[str, CheckResult]:
-    """Every check's result by name. What the ladder answers is not run, unless it was asked for by name."""
+) -> tuple[dict[str, CheckResult], list[str]]:
+    """Every check's result by name, and what was left out as too much work for what nobody requires.
+
+    Required ones run first. What the ladder answers is not run, unless it was asked for by name.
+    """
     found: dict[str, CheckResult] = {}
+    left: list[str] = []
     models = ladder.comparable(execution) if any(name in ladder.IMPLIES for name in applicable) else frozenset()
-    interrupted = False
-    for done, name in enumerate(ladder.strongest_first(applicable)):
+    interrupted, measured_s = False, 0.0
+    for done, name in enumerate(sorted(ladder.in_turn(applicable), key=lambda name: name not in required)):
         if progress:
             progress(name, done, len(applicable))
         answer = None if name in asked else ladder.follows(name, found, models)
+        cost = 0.0 if name in required else effort.seconds(name, execution)
         if answer is not None:
             found[name] = answer
         elif interrupted:
             found[name] = CheckResult(reasons=("interrupted before it began",))
-        elif name in required or not applicable[name].search:
+        elif name not in required and (applicable[name].search or measured_s + cost > effort.MEASURED_S):
+            left.append(name)
+        else:
+            measured_s += cost
             try:
-                found[name] = _run(applicable[name], execution)
+                found[name] = _run(applicable[name], execution, name in required)
             except KeyboardInterrupt:
                 interrupted = True
                 found[name] = CheckResult(reasons=("interrupted",))
@@ -102,7 +110,7 @@ def _outcomes(
         if name not in found or found[name].verdict is Verdict.UNKNOWN:
             answer = ladder.follows(name, found, models)
             found |= {name: answer} if answer is not None else {}
-    return found
+    return found, [name for name in left if name not in found]
 
 
 def _is_required(candidate: Check, execution: Execution, named: set[str], expected: frozenset[str] | None) -> bool:
@@ -133,10 +141,13 @@ def _is_claimed(candidate: Check, claim: str) -> bool:
     return fnmatchcase(candidate.name, claim) or candidate.family == claim
 
 
-def _run(candidate: Check, execution: Execution) -> CheckResult:
+def _run(candidate: Check, execution: Execution, required: bool) -> CheckResult:
     started = time.perf_counter()
     missing = _unusable_columns(candidate, execution.trace)
-    outcome = CheckResult(reasons=missing) if missing else candidate.run(execution, execution.options)
+    options = execution.options
+    if not required:
+        options = replace(options, budget_s=min(options.budget_s, effort.MEASURED_S))
+    outcome = CheckResult(reasons=missing) if missing else candidate.run(execution, options)
     return replace(outcome, seconds=time.perf_counter() - started)
 
 
@@ -211,7 +222,7 @@ def _sharing_places(execution: Execution) -> int:
     return int(again.sum())
 
 
-def _not_checked(applicable: Sequence[Check], execution: Execution) -> tuple[str, ...]:
+def _not_checked(applicable: Sequence[Check], execution: Execution, left: Sequence[str]) -> tuple[str, ...]:
     there = {c.family for c in applicable}
     absent = sorted({c.family for c in checks().values() if c.asked is None} - there)
     phrases = ["liveness"] if not execution.trace.run.quiescent else []
@@ -220,5 +231,9 @@ def _not_checked(applicable: Sequence[Check], execution: Execution) -> tuple[str
             f"{len(absent)} families that have no events here ({', '.join(absent)})"
             if len(absent) > 1
             else f"{absent[0]}, which has no events here"
+        )
+    if left:
+        phrases.append(
+            f"{', '.join(left)}: too much work at this size for what is not required (--check NAME, --expect MODEL)"
         )
     return tuple(phrases)

@@ -150,7 +150,7 @@ def _judged_keys(histories: list[list[Op]], model: str) -> CheckResult:
 
 
 def drawn(model: str, rng: random.Random) -> tuple[list[Op], Family | None]:
-    """A history of a model that the check has something to say of, and the definition's family if it is an assignment's."""
+    """A history of a model that the check has something to say of; for an assignment's model, its family as well."""
     families = [family for family in FAMILIES if family.model == model]
     while True:
         family = rng.choice(families) if families else None

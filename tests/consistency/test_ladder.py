@@ -9,7 +9,7 @@ from tests.consistency.programs import program, programs, trace_of
 from tests.oracle.causal import Program
 from tests.strategies import examples
 from tracekit.analysis import analyze
-from tracekit.checks.consistency import ladder
+from tracekit.checks.consistency import effort, ladder
 from tracekit.errors import TracekitError
 from tracekit.execution import Execution, Options
 from tracekit.registry import checks
@@ -109,6 +109,32 @@ def test_a_clock_that_does_not_order_a_client_keeps_linearizability_apart() -> N
         builder.add({"process": "a", "kind": "invoke", "f": f, "time_ns": 5, **({"value": 1} if f == "write" else {})})
         builder.add({"process": "a", "kind": "ok", "f": f, "time_ns": 5, "value": value})
     assert "consistency.linearizable" not in ladder.comparable(Execution(builder.build()))
+
+
+def test_what_nobody_requires_is_left_out_where_it_is_much_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    stale = history(*STALE)
+    monkeypatch.setattr(effort, "MEASURED_S", 1e-6)
+    found = analyze(stale)
+    names = {c.check for c in found.checks}
+    assert names & ladder.RELATED == {"consistency.linearizable"}
+    [told] = [phrase for phrase in found.not_checked if "too much work" in phrase]
+    assert "consistency.causal" in told and "session.monotonic-reads" in told
+    asked = by_name(analyze(stale, expect="causal").checks)
+    assert asked["consistency.causal"].verdict is Verdict.HOLDS and asked["consistency.causal"].required
+
+
+def test_a_model_is_asked_before_those_that_its_answer_spares() -> None:
+    turns = ladder.in_turn([*ladder.RELATED, "consistency.eventual"])
+    assert turns[:2] == ["consistency.eventual", "consistency.linearizable"]
+    for name in ladder.RELATED - {"consistency.causal"}:
+        assert all(turns.index(name) < turns.index(other) for other in ladder.implied(name) - {"consistency.causal"})
+    assert turns.index("consistency.causal") < turns.index("consistency.causal-convergence")
+
+
+def test_required_checks_run_first() -> None:
+    asked: list[str] = []
+    analyze(history(*STALE), expect="monotonic-reads", progress=lambda name, done, total: asked.append(name))
+    assert asked[0] == "session.monotonic-reads"
 
 
 def test_the_paper_s_figure_on_the_ladder() -> None:

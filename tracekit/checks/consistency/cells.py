@@ -117,6 +117,8 @@ def of_keys(cells: Cells, chosen: Bool) -> Cells:
 
 def selected(cells: Cells, kept: Bool | Int64) -> Cells:
     """Some of the operations, by mask or by entry; cells keep their numbers."""
+    if kept.dtype == np.bool_ and kept.all():
+        return cells  # copying nine columns of a million operations costs as much as judging them
     a = cells.actions
     calls = a.calls and replace(
         a.calls, function=a.calls.function[kept], given=a.calls.given[kept], answered=a.calls.answered[kept]

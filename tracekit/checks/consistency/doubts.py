@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tracekit.checks.consistency.cells import Cells
 from tracekit.execution import Execution
+from tracekit.history.models import Values
 
 Bool = NDArray[np.bool_]
 
@@ -79,6 +80,8 @@ def written_oddly(cells: Cells, chosen: Bool) -> Bool:
     """Which of some keys have values whose text is not canonical, so that another text may mean the same value."""
     odd = np.zeros(len(cells), np.bool_)
     actions, values = cells.actions, cells.actions.values
+    if isinstance(values, Values) and values.numbers is not None:
+        return odd
     for column in (actions.equals, actions.differs, actions.effect, actions.argument):
         used = np.flatnonzero(chosen[cells.key] & (column > 0))
         codes, of = np.unique(column[used], return_inverse=True)

@@ -48,9 +48,18 @@ def implied(name: str) -> frozenset[str]:
     return frozenset(direct).union(*(implied(other) for other in direct))
 
 
-def strongest_first(names: Iterable[str]) -> list[str]:
-    """Models before those that they imply; all else in order of name."""
-    return sorted(names, key=lambda name: (-len(implied(name)), name))
+def in_turn(names: Iterable[str]) -> list[str]:
+    """All else before models, in order of name; models before those that they imply, since what holds spares those.
+
+    But for causal: it costs no more than what implies it, fails as often, and then spares all of that.
+    """
+    first = "consistency.causal-convergence"
+
+    def turn(name: str) -> tuple[bool, int, bool, str]:
+        rung = first if name == "consistency.causal" else name
+        return name in RELATED, -len(implied(rung)), name == first, name
+
+    return sorted(names, key=turn)
 
 
 def expected(model: str) -> frozenset[str]:

@@ -141,11 +141,14 @@ def linearizable(execution: Execution, options: Options) -> CheckResult:
     if doubts.started_late:
         cells = cells_module.with_unknown_beginning(cells)
     cells = cells_module.without_unobserved(of_keys(cells, ~doubts.undecidable))
-    judged = judge(cells, choice, Budget(options.budget_s), Witnesses(execution, cells).name)
-    return _result(execution, options, choice, doubts, judged)
+    budget = Budget(options.budget_s)
+    judged = judge(cells, choice, budget, Witnesses(execution, cells).name)
+    return _result(execution, options, choice, doubts, judged, budget)
 
 
-def _result(execution: Execution, options: Options, choice: Choice, doubts: Doubts, judged: Judged) -> CheckResult:
+def _result(
+    execution: Execution, options: Options, choice: Choice, doubts: Doubts, judged: Judged, budget: Budget
+) -> CheckResult:
     operations, cells = execution.operations, judged.cells
     rests_on = [operations.real_time.text, choice.text]
     reasons = list(doubts.reasons)
@@ -155,7 +158,7 @@ def _result(execution: Execution, options: Options, choice: Choice, doubts: Doub
     if skew:
         rests_on[0] += f", judged with a skew of {skew} ns"
     if skew and violated.any():
-        confirmed, unclear = _with_skew(execution, of_keys(cells, violated), skew)
+        confirmed, unclear = _with_skew(execution, of_keys(cells, violated), skew, budget)
         excused = violated & ~confirmed.violated
         excused[list(confirmed.undecided)] = False
         reasons += [_undecided(execution, confirmed, key) for key in list(confirmed.undecided)[:LISTED]]
@@ -182,7 +185,7 @@ def _result(execution: Execution, options: Options, choice: Choice, doubts: Doub
             "all are canonical JSON"
         )
         violated = violated & ~odd
-    violations = _violations(execution, confirmed, violated, skew or 0)
+    violations = _violations(execution, confirmed, violated, skew or 0, options)
     total = sum(confirmed.count(int(k)) for k in np.flatnonzero(violated))
     reasons += [_undecided(execution, judged, key) for key in list(judged.undecided)[:LISTED]]
     answered = operations.outcome != Outcome.INFO
@@ -211,11 +214,11 @@ def _skew(execution: Execution, options: Options) -> int | None:
     return options.skew_ns or real_time.skew_ns
 
 
-def _with_skew(execution: Execution, cells: Cells, skew: int) -> tuple[Judged, NDArray[np.bool_]]:
+def _with_skew(execution: Execution, cells: Cells, skew: int, budget: Budget) -> tuple[Judged, NDArray[np.bool_]]:
     """Judges cells again; and at which keys the calls of some client are in no order."""
     ordered, unclear = skewed.with_program_order(execution, cells)
     named = Witnesses(execution, ordered)
-    return skewed.judge(ordered, skew, Budget(execution.options.budget_s), named.name), unclear
+    return skewed.judge(ordered, skew, budget, named.name), unclear
 
 
 def _smallest_skew(execution: Execution, judged: Judged, key: int, skew: int, budget: Budget) -> dict[str, Any]:
@@ -233,16 +236,18 @@ def _smallest_skew(execution: Execution, judged: Judged, key: int, skew: int, bu
     return {"broken_with_skew_ns": low}
 
 
-def _violations(execution: Execution, judged: Judged, violated: NDArray[np.bool_], skew: int) -> tuple[Violation, ...]:
+def _violations(
+    execution: Execution, judged: Judged, violated: NDArray[np.bool_], skew: int, options: Options
+) -> tuple[Violation, ...]:
     """One a key and kind of mistake, those that broke first in front."""
     of_zones = Witnesses(execution, judged.zone_cells)
     of_search = Witnesses(execution, judged.search_cells)
     of_containers = Witnesses(execution, judged.container_cells)
     of_queues = Witnesses(execution, judged.queue_cells or judged.search_cells)
     found: list[tuple[int, int, Any]] = []
-    budget, scale = Budget(min(CORES_S, execution.options.budget_s)), max(1, len(judged.search_cells.key))
+    budget, scale = Budget(min(CORES_S, options.budget_s)), max(1, len(judged.search_cells.key))
     zoned, ends = judged.zoned, judged.zone_cells.actions.end
-    doomed = partial(zones.doomed, judged.zone_cells, budget=Budget(min(DOOM_S, execution.options.budget_s)))
+    doomed = partial(zones.doomed, judged.zone_cells, budget=Budget(min(DOOM_S, options.budget_s)))
     for key in np.flatnonzero(violated).tolist():
         if key in zoned.unwritten:
             entry = zoned.unwritten[key]
@@ -265,7 +270,7 @@ def _violations(execution: Execution, judged: Judged, violated: NDArray[np.bool_
                 breaks = int(witnesses.cells.actions.end[broken.breaks])
                 found.append((breaks, key, lambda w=witnesses, b=broken: w.broken(b)))
     found.sort(key=lambda entry: entry[0])
-    told, gaps, patience = [], {}, Budget(min(SKEWS_S, execution.options.budget_s))
+    told, gaps, patience = [], {}, Budget(min(SKEWS_S, options.budget_s))
     for _, key, describe in found[:LISTED]:
         if key not in gaps:
             gaps[key] = _smallest_skew(execution, judged, key, skew, patience)
