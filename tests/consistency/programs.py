@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from hypothesis import strategies as st
 
@@ -34,6 +35,39 @@ def trace_of(sessions: Program, run: Run | None = None, turns: Sequence[int] = (
         if left[s]:
             for row in rows_of(f"s{s}", left[s].pop(0)):
                 builder.add(row)
+    return builder.build()
+
+
+class Call(NamedTuple):
+    """An operation as it was recorded; outcome: ok, fail, info, or lost (never answered, and nothing says so)."""
+
+    f: str
+    key: str
+    value: int | None
+    outcome: str = "ok"
+
+
+def program_of(calls: Sequence[Sequence[Call]]) -> list[list[Op]]:
+    """What happened by the definitions: no failed operations, and no reads without an answer."""
+    happened = [[c for c in own if c.outcome == "ok" or (c.f == "w" and c.outcome != "fail")] for own in calls]
+    return [[Op(c.f, c.key, c.value, c.outcome != "ok") for c in own] for own in happened]
+
+
+def rows_of_call(process: str, call: Call) -> list[dict[str, Any]]:
+    """Invocation and completion, where there is one."""
+    common = {"process": process, "f": "read" if call.f == "r" else "write", "key": call.key}
+    rows = [common | {"kind": "invoke", "value": call.value if call.f == "w" else None}]
+    if call.outcome != "lost":
+        rows.append(common | {"kind": call.outcome, "value": call.value if call.outcome == "ok" else None})
+    return rows
+
+
+def trace_of_calls(calls: Sequence[Sequence[Call]], rng: random.Random) -> Trace:
+    """One process a session, the rows of all in a random order that keeps each one's own."""
+    left = [[row for call in own for row in rows_of_call(f"s{s}", call)] for s, own in enumerate(calls)]
+    builder = TraceBuilder()
+    while any(left):
+        builder.add(rng.choice([own for own in left if own]).pop(0))
     return builder.build()
 
 

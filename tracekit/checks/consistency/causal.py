@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tracekit.checks.consistency.causal_order import ALL, CausalOrder, causal_order_of
+from tracekit.checks.consistency.causal_certificate import CERTIFIED, Lists, order_of_writes, views
+from tracekit.checks.consistency.causal_order import ALL, NOBODY, CausalOrder, causal_order_of
 from tracekit.checks.consistency.causal_saturation import Saturated, saturate, with_conflicts
 from tracekit.checks.consistency.causal_witness import Story
 from tracekit.checks.consistency.session_history import LISTED, applies, history_of
@@ -62,7 +65,7 @@ def causal(execution: Execution, options: Options) -> CheckResult:
         Bouajjani, Enea, Guerraoui and Hamza, On Verifying Causal Consistency, POPL 2017. CC with the bad patterns of
         its Section 5; open writes and recorded messages are ours.
     """
-    return _judge(execution, options, "causal order and overwritten reads (bad patterns of CC)", lambda order: _Found())
+    return _judge(execution, options, "causal order and overwritten reads (bad patterns of CC)", _nothing_beyond)
 
 
 @check("consistency.causal-convergence", applies=applies, columns=("f", "value"), measured=True)
@@ -102,8 +105,12 @@ def convergence(execution: Execution, options: Options) -> CheckResult:
     def conflicts(order: CausalOrder) -> _Found:
         found = with_conflicts(order)
         if not found.cyclic:
-            return _Found(facts={"conflicts": len(found.edges) - len(order.edges)})
-        return _Found([lambda: _cyclic(order, found, "CyclicCF", "Conflicting writes cannot be ordered: ")])
+            assert found.lists is not None
+            return _Found(
+                facts={"conflicts": len(found.edges) - len(order.edges)},
+                certificate=order_of_writes("arbitration", order.chains, found.lists, NOBODY),
+            )
+        return _Found((lambda: _cyclic(order, found, "CyclicCF", "Conflicting writes cannot be ordered: "),))
 
     return _judge(execution, options, "causal order and conflicts (bad patterns of CCv)", conflicts)
 
@@ -147,7 +154,7 @@ def memory(execution: Execution, options: Options) -> CheckResult:
 
     def histories(order: CausalOrder) -> _Found:
         found: list[Callable[[], Violation]] = []
-        rounds, left = 0, []
+        rounds, left, lists = 0, [], dict[int, Lists]()
         for chain in order.chains.readers:
             saturated = saturate(order.chains, [chain], order.reader, order.extra, budget, _past(order, chain))
             rounds = max(rounds, saturated.rounds)
@@ -155,23 +162,28 @@ def memory(execution: Execution, options: Options) -> CheckResult:
                 left.append(chain)
             elif saturated.cyclic or saturated.missed:
                 found.append(partial(_own_order, order, chain, saturated))
-        return _Found(found, {"rounds": rounds}, _unfinished(order, left))
+            elif saturated.lists is not None and len(order.chains.nodes) <= CERTIFIED:
+                lists[chain] = saturated.lists
+        certificate = None if found or left else views("causal-views", order.chains, lists, order.reader, whole=False)
+        return _Found(found, {"rounds": rounds}, _unfinished(order, left), certificate)
 
     return _judge(execution, options, "saturation at each session's last operation (bad patterns of CM)", histories)
 
 
+@dataclass(frozen=True)
 class _Found:
     """What one of the checks found beyond the bad patterns that all have."""
 
-    def __init__(
-        self,
-        violations: list[Callable[[], Violation]] | None = None,
-        facts: dict[str, int] | None = None,
-        reasons: tuple[str, ...] = (),
-    ) -> None:
-        self.violations = violations or []
-        self.facts = facts or {}
-        self.reasons = reasons
+    violations: Sequence[Callable[[], Violation]] = ()
+    facts: Mapping[str, int] = field(default_factory=dict)
+    reasons: tuple[str, ...] = ()
+    certificate: dict[str, Any] | None = None
+
+
+def _nothing_beyond(order: CausalOrder) -> _Found:
+    """CC has no other patterns; any order of the writes that causality allows explains each read alone."""
+    lists = order.heads, order.linked
+    return _Found(certificate=order_of_writes("causal-order", order.chains, lists, order.reader))
 
 
 def _judge(execution: Execution, options: Options, method: str, beyond: Callable[[CausalOrder], _Found]) -> CheckResult:
@@ -184,7 +196,7 @@ def _judge(execution: Execution, options: Options, method: str, beyond: Callable
         return history.result((), 0, method=method, reasons=(large,))
     thin = history.thin_air()
     violations = [history.thin_air_read(int(e)) for e in thin[:LISTED]]
-    total, reasons, facts = len(thin), [order.doubt] if order.doubt else [], dict[str, int]()
+    total, reasons, found = len(thin), [order.doubt] if order.doubt else [], _Found()
     if order.cyclic:
         text = "Operations cannot be put into any order of causes and effects: "
         violations.append(Story(order.chains, order.edges).cycle("CyclicCO", text, order.cursor, order.waits))
@@ -197,12 +209,11 @@ def _judge(execution: Execution, options: Options, method: str, beyond: Callable
             found = beyond(order)
             total += len(found.violations)
             violations += [tell() for tell in found.violations[: LISTED - len(violations)]]
-            facts = found.facts
             reasons += found.reasons
     tried = (f"--budget {max(10 * options.budget_s, 600):g}s",) if any("budget" in r for r in reasons) else ()
     return history.result(
         violations[:LISTED], total, method=method, reasons=tuple(reasons), tried=tried, rests_on=(order.words,),
-        facts=dict(facts),
+        facts=dict(found.facts), certificate=found.certificate if order.reader == ALL else None,
     )  # fmt: skip
 
 

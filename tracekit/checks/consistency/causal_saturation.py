@@ -23,7 +23,7 @@ class Saturated:
     cursor, waits: as of `CausalOrder`: where a cycle stopped it; waits is -1 everywhere where it is acyclic.
     missed: nodes of a read of an initial value and of a write of its key before it; None where there is none.
     rounds: how often conflicts were looked for. finished: whether the budget sufficed.
-    lists: all edges but reads-from, as the kernels want them; None where something is wrong.
+    lists: all edges, of `saturate` without reads-from, as the kernels want them; None where it found something wrong.
     """
 
     edges: Edges
@@ -51,7 +51,7 @@ def with_conflicts(order: CausalOrder) -> Saturated:
     starts, ends = chains.starts[:-1], chains.starts[1:]
     # Reads-from is among the edges already, where it counts.
     chains.kernels.clocks(starts, ends, chains.nodes, heads, linked, clocks, cursor, waits, NOBODY)
-    return Saturated(edges, cursor, waits)
+    return Saturated(edges, cursor, waits, lists=(heads, linked))
 
 
 def saturate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from tracekit.checks.consistency.causal_certificate import CERTIFIED, Lists, views
 from tracekit.checks.consistency.causal_order import Chains, chains_of
 from tracekit.checks.consistency.causal_saturation import Saturated, saturate
 from tracekit.checks.consistency.causal_witness import Story
@@ -61,7 +62,7 @@ def pram(execution: Execution, options: Options) -> CheckResult:
     budget = Budget(options.budget_s)
     thin = history.thin_air()
     tell: list[Callable[[], Violation]] = [partial(history.thin_air_read, int(e)) for e in thin[:LISTED]]
-    total, left, rounds = len(thin), [], 0
+    total, left, rounds, lists = len(thin), [], 0, dict[int, Lists]()
     for chain in chains.readers:
         found = saturate(chains, [chain], chain, chains.branches, budget)
         rounds = max(rounds, found.rounds)
@@ -70,6 +71,8 @@ def pram(execution: Execution, options: Options) -> CheckResult:
         elif found.cyclic or found.missed:
             total += 1
             tell.append(partial(_view, chains, chain, found))
+        elif found.lists is not None and len(chains.nodes) <= CERTIFIED:
+            lists[chain] = found.lists
     reasons = [f"the budget ended before the view of {len(left)} sessions was complete ({', '.join(left[:5])})"]
     return history.result(
         [say() for say in tell[:LISTED]],
@@ -78,6 +81,7 @@ def pram(execution: Execution, options: Options) -> CheckResult:
         reasons=tuple(reasons) if left else (),
         tried=(f"--budget {max(10 * options.budget_s, 600):g}s",) if left else (),
         facts={"rounds": rounds},
+        certificate=None if total or left else views("views", chains, lists, None, whole=True),
     )
 
 

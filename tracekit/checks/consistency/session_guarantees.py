@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from tracekit.checks.consistency.causal_certificate import emitted, event_of, omitted
 from tracekit.checks.consistency.session_guarantees_order import (
     Axiom,
     Constraints,
@@ -14,9 +15,10 @@ from tracekit.checks.consistency.session_guarantees_order import (
     constraints_of,
     cycles,
     missed,
+    stale_own_reads,
 )
 from tracekit.checks.consistency.session_guarantees_witness import Telling
-from tracekit.checks.consistency.session_history import LISTED, applies, history_of
+from tracekit.checks.consistency.session_history import LISTED, SessionHistory, applies, history_of
 from tracekit.execution import Execution, Options
 from tracekit.registry import check
 from tracekit.results import CheckResult
@@ -38,10 +40,11 @@ def read_your_writes(execution: Execution, options: Options) -> CheckResult:
         a key before a read of it, all but the one read come before that one, and these demands have a cycle. A value
         that nobody wrote (ThinAirRead) is wrong under every guarantee.
 
-        The order need not be that of the session's own writes, nor of real time: that a client writes 1, then 2, then
-        reads 1 is possible if 1 won over 2 everywhere; monotonic writes forbid that. Since somebody who asks for read
-        your writes mostly means both, the facts say, and a remark, whether the order of own writes would make a
-        difference. A write that was never answered need not be seen.
+        The order need not be that of the session's own writes, nor of real time. That a client writes 1, then 2, then
+        reads 1 is possible if 1 won over 2 everywhere; only monotonic writes and read your writes together forbid
+        that. Somebody who asks for read your writes mostly means both: so where the verdict is "holds", and it would
+        not with each client's writes in its own order, a remark says so, how many reads return what their own client
+        had overwritten, and the facts why. A write that was never answered need not be seen.
 
     Example
         s1  write x 1,  read x nil      the client does not find its own write
@@ -60,7 +63,7 @@ def read_your_writes(execution: Execution, options: Options) -> CheckResult:
 
     Reference
         Viotti and Vukolić, Consistency in Non-Transactional Distributed Storage Systems, ACM Computing Surveys 49(1),
-        2016. ReadYourWrites with RVal for registers, alone. First by Terry et al., Session guarantees for weakly
+        2016. Variant: ReadYourWrites with RVal for registers, alone, over any arbitration. First by Terry et al., Session guarantees for weakly
         consistent replicated data, PDIS 1994.
     """
     return _judge(execution, (Axiom.READ_YOUR_WRITES,), Axiom.MONOTONIC_WRITES, "each client's writes in its own order")
@@ -228,5 +231,35 @@ def _judge(
         facts["holds_with_" + besides.name.lower()] = not apart
         if apart:
             facts["with_" + besides.name.lower()] = telling.cycle(together.constraints, together.cycles[0]).summary
-            remark = f"but not together with {what}"
-    return replace(history.result(violations, total, method=METHOD, facts=facts), remark=remark)
+            remark = f"but not together with {what}" + _overwritten(execution, axioms, facts)
+    certificate = None if total else _certificate(history, axioms, found.constraints)
+    result = history.result(violations, total, method=METHOD, facts=facts, certificate=certificate)
+    return replace(result, remark=remark)
+
+
+def _overwritten(execution: Execution, axioms: tuple[Axiom, ...], facts: dict[str, object]) -> str:
+    """``: 1 read returns what its own client had overwritten (first: ...)``, where read your writes alone allows it."""
+    if Axiom.READ_YOUR_WRITES not in axioms:
+        return ""
+    history = execution.derive(history_of)
+    reads = stale_own_reads(history.sessions, execution.derive(places_of))
+    facts["reads_of_own_overwritten_writes"] = len(reads)
+    if not len(reads):
+        return ""
+    what = "reads return what their own client" if len(reads) > 1 else "read returns what its own client"
+    return f": {len(reads):,} {what} had overwritten (first: {history.name(int(reads[0]))})"
+
+
+def _certificate(history: SessionHistory, axioms: tuple[Axiom, ...], constraints: Constraints) -> dict[str, object]:
+    """An order of all writes that fulfils the demands: each read returns the last of the writes it must see."""
+    sessions, names = history.sessions, [axiom.name.lower().replace("_", "-") for axiom in axioms]
+    left_out = omitted("write-order", len(sessions))
+    if left_out:
+        return left_out
+    before: dict[int, list[int]] = {}
+    for start, end in zip(constraints.start.tolist(), constraints.end.tolist(), strict=True):
+        before.setdefault(end, []).append(start)
+    writes = np.flatnonzero(sessions.write)
+    writes = writes[np.argsort(history.operations.row[sessions.operation[writes]], kind="stable")]
+    order = [u for u in emitted(writes.tolist(), lambda u: before.get(u, ())) if u < len(sessions)]
+    return {"kind": "write-order", "guarantees": names, "order": [event_of(history, u) for u in order]}

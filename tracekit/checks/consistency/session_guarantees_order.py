@@ -107,6 +107,17 @@ def missed(sessions: Sessions, places: Places, axiom: Axiom) -> Int64:
     return np.stack([places.entry[wrong], places.entry[last[wrong]]], axis=1)
 
 
+def stale_own_reads(sessions: Sessions, places: Places) -> Int64:
+    """Reads that return a write of their own session after it had written the key again."""
+    own = (sessions.write & ~sessions.open)[places.entry]
+    source, last = sessions.source[places.entry].astype(np.int64), places.previous(own)
+    reads = np.flatnonzero((source >= 0) & (last >= 0))
+    written, latest = source[reads], places.entry[last[reads]]
+    # Entries of a session ascend in program order.
+    stale = (sessions.session[written] == sessions.session[latest]) & (written < latest) & ~sessions.open[written]
+    return np.sort(places.entry[reads[stale]])
+
+
 def _shows(sessions: Sessions, axiom: Axiom) -> Bool:
     if axiom is Axiom.READ_YOUR_WRITES:
         return sessions.write & ~sessions.open
