@@ -1,6 +1,6 @@
 """Causal consistency and PRAM by their axioms: try every order. Shares nothing with the checks.
 
-Bouajjani, Enea, Guerraoui, Hamza, "On Verifying Causal Consistency", POPL 2017, Section 3 (Table 2). po is program
+Bouajjani, Enea, Guerraoui, Hamza, "On Verifying Causal Consistency", POPL 2017 (arXiv 1611.00580). po is program
 order; CausalPast(o) are the operations that are causally before o, or are o; a sequence is legal for the read-write
 memory if every read *whose return value is kept* returns the last value written to its variable before it, or the
 initial value. `info` writes may be left out, and are not ordered before what their session does next (see

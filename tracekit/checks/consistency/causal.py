@@ -62,8 +62,8 @@ def causal(execution: Execution, options: Options) -> CheckResult:
         O(n k log n) time and 4 k bytes a write, for n operations of k sessions.
 
     Reference
-        Bouajjani, Enea, Guerraoui and Hamza, On Verifying Causal Consistency, POPL 2017. CC with the bad patterns of
-        its Section 5; open writes and recorded messages are ours.
+        Bouajjani, Enea, Guerraoui and Hamza, On Verifying Causal Consistency, POPL 2017 (arXiv 1611.00580). CC
+        by its bad patterns; open writes and recorded messages are ours.
     """
     return _judge(execution, options, "causal order and overwritten reads (bad patterns of CC)", _nothing_beyond)
 

@@ -32,7 +32,7 @@ IMPLIES: Mapping[str, tuple[str, ...]] = {
     # A view that respects causal order respects the order of each session.
     "consistency.causal-memory": ("consistency.causal", "consistency.pram"),
 }
-"""What each model implies at once; Bouajjani et al., POPL 2017, sections 2 and 3; Viotti & Vukolic, ACM Computing
+"""What each model implies at once; Bouajjani et al., POPL 2017; Viotti & Vukolić, ACM Computing
 Surveys 49(1), 2016. PRAM implies no session guarantee here: those have one arbitration for all sessions."""
 
 RELATED = frozenset(IMPLIES).union(*IMPLIES.values())

@@ -63,8 +63,8 @@ def read_your_writes(execution: Execution, options: Options) -> CheckResult:
 
     Reference
         Viotti and Vukolić, Consistency in Non-Transactional Distributed Storage Systems, ACM Computing Surveys 49(1),
-        2016. Variant: ReadYourWrites with RVal for registers, alone, over any arbitration. First by Terry et al., Session guarantees for weakly
-        consistent replicated data, PDIS 1994.
+        2016. Variant: ReadYourWrites with RVal for registers, alone, over any arbitration. First by Terry et al.,
+        Session guarantees for weakly consistent replicated data, PDIS 1994.
     """
     return _judge(execution, (Axiom.READ_YOUR_WRITES,), Axiom.MONOTONIC_WRITES, "each client's writes in its own order")
 

@@ -274,7 +274,7 @@ def history_of(execution: Execution) -> SessionHistory:
 
 
 def _ambiguity(execution: Execution, sessions: Sessions) -> str:
-    """Reads whose write is not determined. With them the problem is NP-hard (the paper's Section 4)."""
+    """Reads whose write is not determined. With them the problem is NP-complete (Bouajjani et al., POPL 2017)."""
     reads = np.flatnonzero((sessions.source == AMBIGUOUS) & ~sessions.unclear_keys[sessions.key])
     if not len(reads):
         return ""
