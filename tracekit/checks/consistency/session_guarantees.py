@@ -23,6 +23,7 @@ from tracekit.execution import Execution, Options
 from tracekit.registry import check
 from tracekit.results import CheckResult
 
+Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 
 METHOD = "constraints on one order of all writes"
@@ -200,12 +201,20 @@ def _found(execution: Execution, axioms: tuple[Axiom, ...], most: int) -> Found:
     for axiom in axioms[1:]:
         constraints += constraints_of(sessions, places, axiom)
     initial = [(axiom, missed(sessions, places, axiom)) for axiom in axioms]
-    return Found(initial, constraints, *cycles(constraints, len(sessions), most))
+    return Found(initial, constraints, *cycles(constraints, execution.derive(recorded_places), most))
 
 
 def places_of(execution: Execution) -> Places:
     """The operations by session and key; ask through `execution.derive`."""
     return Places.of(execution.derive(history_of).sessions)
+
+
+def recorded_places(execution: Execution) -> Int32:
+    """The place of every operation of the sessions in the recording; ask through `execution.derive`."""
+    operation = execution.derive(history_of).sessions.operation
+    place = np.empty(len(operation), np.int32)
+    place[np.argsort(operation)] = np.arange(len(operation))  # operations are in the order of their first rows
+    return place
 
 
 def _judge(
@@ -225,12 +234,13 @@ def _judge(
     facts: dict[str, object] = {"constraints": len(found.constraints.start)}
     remark = ""
     if besides is not None and not total:
-        together = _found(execution, (*axioms, besides), 1)
+        both = found.constraints + constraints_of(history.sessions, execution.derive(places_of), besides)
+        knots, cycle = cycles(both, execution.derive(recorded_places), 1)
         # The other guarantee's own breaches are its own matter.
-        apart = together.total and not _found(execution, (besides,), 0).count
+        apart = knots and not _found(execution, (besides,), 0).count
         facts["holds_with_" + besides.name.lower()] = not apart
         if apart:
-            facts["with_" + besides.name.lower()] = telling.cycle(together.constraints, together.cycles[0]).summary
+            facts["with_" + besides.name.lower()] = telling.cycle(both, cycle[0]).summary
             remark = f"but not together with {what}" + _overwritten(execution, axioms, facts)
     certificate = None if total else _certificate(history, axioms, found.constraints)
     result = history.result(violations, total, method=METHOD, facts=facts, certificate=certificate)
@@ -260,6 +270,6 @@ def _certificate(history: SessionHistory, axioms: tuple[Axiom, ...], constraints
     for start, end in zip(constraints.start.tolist(), constraints.end.tolist(), strict=True):
         before.setdefault(end, []).append(start)
     writes = np.flatnonzero(sessions.write)
-    writes = writes[np.argsort(history.operations.row[sessions.operation[writes]], kind="stable")]
+    writes = writes[np.argsort(history.execution.derive(recorded_places)[writes], kind="stable")]
     order = [u for u in emitted(writes.tolist(), lambda u: before.get(u, ())) if u < len(sessions)]
     return {"kind": "write-order", "guarantees": names, "order": [event_of(history, u) for u in order]}

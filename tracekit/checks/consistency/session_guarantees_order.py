@@ -47,24 +47,60 @@ class Constraints:
     axiom: shape (e,): `Axiom`.
     read: shape (e,): the read that the constraint comes from; -1 where it is on another edge of the gatherer, or none.
     before: shape (e,): for monotonic reads the session's earlier read, else -1.
+    beside: shape (gatherers,): the write that each gatherer stands beside: after it, or before where `ahead`.
     """
 
-    start: Int64
-    end: Int64
-    axiom: Int64
-    read: Int64
-    before: Int64
+    start: Int32
+    end: Int32
+    axiom: NDArray[np.int8]
+    read: Int32
+    before: Int32
+    beside: Int32
+    ahead: bool = False
 
     @classmethod
-    def of(cls, axiom: Axiom, parts: Iterable[tuple[Int64, Int64, Int64]], before: Int64 | None = None) -> Constraints:
+    def of(
+        cls,
+        axiom: Axiom,
+        parts: Iterable[tuple[Int64, Int64, Int64]],
+        before: Int64 | None = None,
+        beside: Int64 | None = None,
+        ahead: bool = False,
+    ) -> Constraints:
         """Edges of one guarantee: start, end and read of each part."""
-        start, end, read = (np.concatenate(column) for column in zip(*parts, strict=True))
+        start, end, read = (np.concatenate(column, dtype=np.int32) for column in zip(*parts, strict=True))
         n = len(start)
-        return cls(start, end, np.full(n, axiom), read, np.full(n, -1) if before is None else before)
+        return cls(
+            start,
+            end,
+            np.full(n, axiom, np.int8),
+            read,
+            np.full(n, -1, np.int32) if before is None else before.astype(np.int32),
+            np.empty(0, np.int32) if beside is None else beside.astype(np.int32),
+            ahead,
+        )
 
     def __add__(self, other: Constraints) -> Constraints:
-        names = ("start", "end", "axiom", "read", "before")
-        return Constraints(*(np.concatenate([getattr(self, n), getattr(other, n)]) for n in names))
+        """Both together; at most one of them has gatherers."""
+        assert not (len(self.beside) and len(other.beside)), "gatherers of both would have the same numbers"
+        names = ("start", "end", "axiom", "read", "before", "beside")
+        both = (np.concatenate([getattr(self, n), getattr(other, n)]) for n in names)
+        return Constraints(*both, ahead=self.ahead or other.ahead)
+
+    def in_cycles(self, place: Int32) -> Int64:
+        """Edges that can be part of a cycle: int64, those between nodes that some edge backwards in the file spans.
+
+        A cycle that leads from an earlier operation to a later one must come back, and over every operation between:
+        each of its nodes lies between the ends of one of its edges backwards. O(e). place: as of `cycles`.
+        """
+        # A gatherer stands right behind its write, or right before it.
+        moment = np.concatenate([3 * place, 3 * place[self.beside] + (-1 if self.ahead else 1)]) + 1
+        start, end = moment[self.start], moment[self.end]
+        back = start >= end
+        depth = np.bincount(end[back], minlength=3 * len(place) + 2)
+        depth -= np.bincount(start[back] + 1, minlength=len(depth) + 1)[: len(depth)]
+        spanned = np.cumsum(depth) > 0
+        return np.flatnonzero(spanned[start] & spanned[end])
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +217,7 @@ def _after_reads(sessions: Sessions) -> Constraints:
     if len(home):
         own = (last >= 0) & (sessions.session[home[np.maximum(last, 0)]] == sessions.session[writes])
         parts.append((n + last[own], writes[own], np.full(int(own.sum()), -1)))
-    return Constraints.of(Axiom.WRITES_FOLLOW_READS, parts)
+    return Constraints.of(Axiom.WRITES_FOLLOW_READS, parts, beside=home, ahead=True)
 
 
 def _own_writes(sessions: Sessions, places: Places) -> Constraints:
@@ -211,7 +247,7 @@ def _own_writes(sessions: Sessions, places: Places) -> Constraints:
     earlier = last[written] >= 0
     parts.append((n + last[written[earlier]], entry[written[earlier]], entry[reads[earlier]]))
     parts.append(_replaced(entry, own, last, reads, written))
-    return Constraints.of(Axiom.READ_YOUR_WRITES, parts)
+    return Constraints.of(Axiom.READ_YOUR_WRITES, parts, beside=entry)
 
 
 def _replaced(entry: Int64, own: Bool, last: Int64, reads: Int64, written: Int64) -> tuple[Int64, Int64, Int64]:
@@ -232,16 +268,20 @@ def _replaced(entry: Int64, own: Bool, last: Int64, reads: Int64, written: Int64
     return entry[between], entry[np.repeat(written, count)], entry[np.repeat(reads, count)]
 
 
-def cycles(constraints: Constraints, nodes: int, most: int) -> tuple[int, list[Int64]]:
+def cycles(constraints: Constraints, place: Int32, most: int) -> tuple[int, list[Int64]]:
     """How many knots the constraints have (components with a cycle), and a short cycle of each of the first.
 
-    A cycle is an array of edges. O(nodes + edges), and a breadth-first search a seed.
+    A cycle is an array of edges. O(nodes + edges), and a breadth-first search a seed. place: shape (n,), of the
+    entries in the recording.
     """
-    nodes = max(nodes, int(max(constraints.start.max(initial=-1), constraints.end.max(initial=-1))) + 1)
-    order = np.argsort(constraints.start, kind="stable")
+    chosen = constraints.in_cycles(place)
+    if not len(chosen):
+        return 0, []
+    begins, leads, nodes = _renumbered(constraints.start[chosen], constraints.end[chosen], len(place))
+    order = np.argsort(begins, kind="stable")
     firsts = np.zeros(nodes + 1, np.int32)
-    np.cumsum(np.bincount(constraints.start, minlength=nodes), out=firsts[1:])
-    targets = constraints.end[order].astype(np.int32)
+    np.cumsum(np.bincount(begins, minlength=nodes), out=firsts[1:])
+    targets = leads[order].astype(np.int32)
     module = kernels("arbitration", work=nodes + len(order))
     component = np.empty(nodes, np.int32)
     count = module.components(firsts, targets, component)
@@ -249,14 +289,23 @@ def cycles(constraints: Constraints, nodes: int, most: int) -> tuple[int, list[I
     knotted = np.flatnonzero(sizes > 1)
     members = np.flatnonzero(sizes[component] > 1)
     members = members[np.argsort(component[members], kind="stable")]
-    ends = np.cumsum(sizes[knotted])
+    last = np.cumsum(sizes[knotted])
     found = []
-    for knot, end in list(zip(knotted.tolist(), ends.tolist(), strict=True))[:most]:
+    for knot, end in list(zip(knotted.tolist(), last.tolist(), strict=True))[:most]:
         size = int(sizes[knot])
         seeds = members[end - size : end]
         seeds = seeds[:: max(1, size // (SEEDS if size <= SMALL else 3))]
-        found.append(order[_shortest(module, firsts, targets, component, seeds, size)])
+        found.append(chosen[order[_shortest(module, firsts, targets, component, seeds, size)]])
     return len(knotted), found
+
+
+def _renumbered(start: Int32, end: Int32, entries: int) -> tuple[Int32, Int32, int]:
+    """The ends of edges as numbers of only those nodes that have any, and how many these are."""
+    used = np.zeros(2 * entries, np.bool_)  # a gatherer stands beside an entry, so there are no more
+    used[start] = True
+    used[end] = True
+    number = np.cumsum(used, dtype=np.int32) - 1
+    return number[start], number[end], int(number[-1]) + 1
 
 
 def _shortest(module: Any, firsts: Int32, targets: Int32, component: Int32, seeds: Int64, size: int) -> Int32:
