@@ -202,3 +202,24 @@ def test_the_kernel_by_counting(writes: list[tuple[int, int]], queries: int, dat
         count = np.zeros(queries, np.int64)
         kernels("staleness", work=work).versions_between(done[order], order, moments, first, last, count, n)
         assert count.tolist() == [int((done[f:t] < m).sum()) for f, t, m in zip(first, last, moments, strict=True)]
+
+
+@examples(200)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), max_size=12), st.booleans(), st.data())
+def test_the_first_place_after_a_moment_by_looking(
+    places: list[tuple[int, int]], strictly: bool, data: st.DataObject
+) -> None:
+    places.sort()
+    queries = data.draw(st.lists(st.tuples(st.integers(0, 3), st.integers(-1, 10)), max_size=8))
+    begins = np.array([sum(g < group for g, _ in places) for group in range(5)], np.int64)
+    moment = np.array([m for _, m in places], np.int64)
+    wanted, when = np.array([g for g, _ in queries], np.int32), np.array([m for _, m in queries], np.int64)
+    for work in (0, 10**9):
+        out = np.empty(len(queries), np.int64)
+        kernels("staleness", work=work).first_after(begins, moment, wanted, when, strictly, out)
+        assert out.tolist() == [
+            next(
+                (i for i, (h, m) in enumerate(places) if h == g and (m > w or (m == w and not strictly))), begins[g + 1]
+            )
+            for g, w in queries
+        ]

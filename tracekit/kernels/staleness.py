@@ -8,6 +8,25 @@ from numpy.typing import NDArray
 from tracekit.kernels.engine import kernel
 
 Array = NDArray[np.int64]
+Groups = NDArray[np.int32]
+
+
+@kernel
+def first_after(begins: Array, moment: Array, wanted: Groups, when: Array, strictly: bool, place_out: Array) -> None:
+    """For each query the first place of its group whose moment is after `when`, else where the group ends.
+
+    begins: where each group begins, and one more. moment: ascending in each group. strictly: false counts those at the
+    same moment as after it. O(queries log n).
+    """
+    for q in range(len(wanted)):
+        low, high = begins[wanted[q]], begins[wanted[q] + 1]
+        while low < high:
+            middle = (low + high) // 2
+            if moment[middle] > when[q] or (not strictly and moment[middle] == when[q]):
+                high = middle
+            else:
+                low = middle + 1
+        place_out[q] = low
 
 
 @kernel

@@ -104,7 +104,7 @@ class Staleness:
         rank = np.full(len(sessions), -1, np.int64)
         rank[order] = np.arange(len(order))
         source = sessions.source[self.reads].astype(np.int64)
-        begins = np.searchsorted(sessions.key[order], sessions.key[self.reads])
+        begins = _begins(sessions.key[order], len(sessions.names))[sessions.key[self.reads]]
         own = np.where(source >= 0, rank[source], begins - 1)
         point = np.maximum(self.start[self.reads], np.where(source >= 0, self.done[source], self.start[self.reads]))
         until = _after(sessions.key[order], self.done[order], sessions.key[self.reads], point, strictly=False)
@@ -158,12 +158,14 @@ def _behind(history: SessionHistory, reads: Int64, start: Int64, done: Int64, sk
     # Moments are compared with a margin of the skew; NEVER stays out of reach.
     read_done = np.where(source >= 0, done[source], -(2**63))
     first = _after(key, start[order], sessions.key[reads], _later(read_done, skew))
-    last = np.searchsorted(key, sessions.key[reads], side="right")
+    last = _begins(key, len(sessions.names))[sessions.key[reads] + 1]
     earliest = _first_done(key, done[order])
     begun = start[reads]
     at = np.where(first < last, earliest[np.minimum(first, len(order) - 1)], -1)
     stale = np.flatnonzero((at >= 0) & (_later(done[order[np.maximum(at, 0)]], skew) < begun))
     replaced_by[stale] = order[at[stale]]
+    if not len(stale):
+        return versions, replaced_by
     by_moment = stale[np.argsort(begun[stale], kind="stable")]
     by_done = np.argsort(done[order], kind="stable")
     count = np.zeros(len(stale), np.int64)
@@ -188,16 +190,17 @@ def _after(
 
     strictly: false counts those at the same moment as after it.
     """
-    # Both lists are sorted together: what is wanted stands behind its equals, or before them.
-    n, m = len(group), len(wanted)
-    both = np.concatenate([moment, when])
-    second = np.concatenate([np.zeros(n, np.int8), np.full(m, 1 if strictly else -1, np.int8)])
-    order = np.lexsort((second, both, np.concatenate([group, wanted])))
-    is_place = order < n
-    count = np.cumsum(is_place)
-    out = np.empty(m, np.int64)
-    out[order[~is_place] - n] = count[~is_place]
+    begins = _begins(group, int(wanted.max(initial=-1)) + 1)
+    out = np.empty(len(wanted), np.int64)
+    kernels("staleness", work=len(group) + len(wanted)).first_after(begins, moment, wanted, when, strictly, out)
     return out
+
+
+def _begins(group: NDArray[np.int32], groups: int) -> Int64:
+    """Where each of so many groups begins in a sorted list, and behind them where the last ends."""
+    begins = np.zeros(max(groups, int(group[-1]) + 1 if len(group) else 0) + 1, np.int64)
+    np.cumsum(np.bincount(group, minlength=len(begins) - 1), out=begins[1:])
+    return begins
 
 
 def _first_done(key: NDArray[np.int32], done: Int64) -> Int64:
