@@ -1,5 +1,4 @@
-"""How fast causal consistency, session guarantees and staleness are decided: whole processes over native files, beside a
-plain Python implementation.
+"""How fast causal consistency, session guarantees and staleness are decided, beside a plain Python implementation.
 
     python benchmarks/causal.py                 1M operations of 10 sessions (a few minutes)
     python benchmarks/causal.py --operations N --sessions K [--only session]
@@ -7,10 +6,13 @@ plain Python implementation.
 Histories are made by a causal store of one replica a session: writes are unique, half of the operations read, replicas
 learn of each other's writes after random delays, and a read takes the last write that its replica applied. In the
 valid history all replicas order conflicting writes alike (last writer wins by Lamport time), so that CC, CCv and CM
-hold, as do the session guarantees; staleness is measured (no bound is declared, so it is not applicable); in the other, one read near the end returns the value before the one it should. Seconds and memory are those of a
-process of its own that reads the file and judges it, kernels cached: the second run of each; "processor" is what it used
-of all cores, which says more where the machine is shared. The plain implementation
-computes the same clocks and overwritten reads with lists, on a smaller history; the ratio is per operation.
+hold, as do the session guarantees; staleness is only measured, since no bound is declared. In the other, one read near
+the end returns the value before the one it should.
+
+Seconds and memory are those of a process of its own that reads the native file and judges it, kernels cached: the
+second run of each; "processor" is what it used of all cores, which says more where the machine is shared. The plain
+implementation computes the clocks of CC and overwritten reads with lists, on a smaller history; the ratio is per
+operation.
 """
 
 from __future__ import annotations
@@ -187,9 +189,8 @@ def main() -> None:
     small = min(n, 50_000)
     by_hand = plain(small, sessions) / small
     print(f"{n:,} operations, {sessions} sessions, {KEYS} keys; plain CC in Python: {by_hand * n:.1f} s (scaled)")
-    print(
-        f"{'history':<10} {'check':<32} {'verdict':<14} {'seconds':>8} {'processor':>9} {'GiB':>6} {'x reading':>10} {'plain x':>8}"
-    )
+    header = f"{'history':<10} {'check':<32} {'verdict':<14} {'seconds':>8} {'processor':>9} {'GiB':>6}"
+    print(f"{header} {'x reading':>10} {'plain x':>8}")
     with tempfile.TemporaryDirectory() as folder:
         for planted in (False, True):
             path = Path(folder) / f"{planted}.parquet"
