@@ -7,7 +7,7 @@ that one edge out of it stands for an edge out of each.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
@@ -84,8 +84,8 @@ class Constraints:
         """Both together; at most one of them has gatherers."""
         assert not (len(self.beside) and len(other.beside)), "gatherers of both would have the same numbers"
         names = ("start", "end", "axiom", "read", "before", "beside")
-        both = (np.concatenate([getattr(self, n), getattr(other, n)]) for n in names)
-        return Constraints(*both, ahead=self.ahead or other.ahead)
+        both = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in names}
+        return replace(self, ahead=self.ahead or other.ahead, **both)
 
     def in_cycles(self, place: Int32) -> Int64:
         """Edges that can be part of a cycle: int64, those between nodes that some edge backwards in the file spans.
