@@ -7,13 +7,13 @@ from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.oracle import cuts as all_cuts
 from tests.oracle import order
 from tests.oracle import predicates as oracle
-from tests.strategies import PROCESSES, executions, recordings, trace_of, with_seq
+from tests.strategies import PROCESSES, examples, executions, recordings, trace_of, with_seq
 from tracekit.errors import TracekitError
 from tracekit.execution import Execution
 from tracekit.kernels import engine
@@ -30,6 +30,8 @@ OPERATORS = {"==": eq, "!=": ne, "<": lt, "<=": le, ">": gt, ">=": ge}
 @pytest.fixture(params=["interpreted", "compiled"])
 def mode(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "COMPILE_FROM", 1 << 60 if request.param == "interpreted" else 0)
+    if request.param == "interpreted":
+        monkeypatch.setattr("tracekit.order.totals.STEPS", 1)  # the flow in as many pieces as there can be
 
 
 class Small:
@@ -108,7 +110,7 @@ def agree(found: Detection, true: set[Counts], text: str) -> None:
 
 @pytest.mark.usefixtures("mode")
 class TestAgainstAllCuts:
-    @settings(max_examples=500, deadline=None)
+    @examples(500)
     @given(executions(max_events=8), totals(), st.data())
     def test_extremes_and_comparisons(self, rows: list[Row], total: tuple[str, Meaning], data: st.DataObject) -> None:
         small = Small(drawn_rows(rows, data))
@@ -128,7 +130,7 @@ class TestAgainstAllCuts:
         negated = f"not ({text})"
         agree(possibly(execution, negated), {cut for cut in small.cuts if not holds[cut]}, negated)
 
-    @settings(max_examples=300, deadline=None)
+    @examples(300)
     @given(executions(max_events=7), totals(), st.integers(-2, 3), st.data())
     def test_with_other_conditions(
         self, rows: list[Row], total: tuple[str, Meaning], number: int, data: st.DataObject
@@ -145,7 +147,7 @@ class TestAgainstAllCuts:
         agree(possibly(execution, text), {cut for cut in small.cuts if holds[cut]}, text)
         assert definitely(execution, text).answer == oracle.definitely(small.cuts, holds.__getitem__), text
 
-    @settings(max_examples=300, deadline=None)
+    @examples(300)
     @given(executions(max_events=9), st.data())
     def test_up(self, rows: list[Row], data: st.DataObject) -> None:
         kinds = st.sampled_from(["internal", "crash", "restart"])
@@ -167,7 +169,7 @@ class TestAgainstAllCuts:
             if found.cut is not None:
                 assert [found.states()[p]["up"] for p in PROCESSES] == up[tuple(found.cut.counts.tolist())]
 
-    @settings(max_examples=500, deadline=None)
+    @examples(500)
     @given(executions(max_events=9), totals(), st.data())
     def test_windows(self, rows: list[Row], total: tuple[str, Meaning], data: st.DataObject) -> None:
         small = Small(drawn_rows(rows, data))
@@ -189,7 +191,7 @@ class TestAgainstAllCuts:
             wanted = oracle.definitely(cuts, true.__contains__) if cuts else None
             assert found.answer == wanted, f"{text}: {found}"
 
-    @settings(max_examples=600, deadline=None)
+    @examples(600)
     @given(executions(max_events=8), totals(), st.integers(0, 6), st.data())
     def test_clocks(self, rows: list[Row], total: tuple[str, Meaning], skew: int, data: st.DataObject) -> None:
         rows, now = drawn_rows(rows, data), {p: data.draw(st.integers(0, 4)) for p in PROCESSES}
@@ -248,7 +250,7 @@ def _less(small: Small, cut: Counts) -> bool:
 
 @pytest.mark.usefixtures("mode")
 class TestWhateverWasRecorded:
-    @settings(max_examples=500, deadline=None)
+    @examples(500)
     @given(recordings(max_events=9), totals(), st.integers(-2, 3), st.data())
     def test_an_answer_is_right_or_none(
         self, rows: list[Row], total: tuple[str, Meaning], number: int, data: st.DataObject
@@ -326,11 +328,11 @@ def test_totals_too_large_or_no_numbers() -> None:
         {"process": "b", "kind": "receive", "message": 1, "x.n": 4 * 10**9 + 2},
     ]
     execution = Execution(trace_of(rows))
-    found = possibly(execution, 'x.n["b"] - x.n["a"] > 5')
-    assert found.answer is None and "too large" in found.reason
+    assert possibly(execution, 'x.n["b"] - x.n["a"] > 1000000000').answer
+    assert not possibly(execution, 'x.n["b"] - x.n["a"] > 1000000001').answer
     rows = [{"process": p, "kind": "internal", "x.n": 3 * 10**12, "x.g": 2.0} for p in "ab"]
     even = Execution(trace_of(rows))
-    assert possibly(even, "sum(x.n) == 6000000000000").answer, "what divides all of them is divided out"
+    assert possibly(even, "sum(x.n) == 6000000000000").answer
     assert possibly(even, "sum(x.g) == 4").answer
     with pytest.raises(TracekitError) as caught:
         possibly(execution, "sum(x.f) > 1")
@@ -367,6 +369,41 @@ def test_a_budget_says_how_far_it_got() -> None:
     assert found.answer is None and "the time was over" in found.reason
     low = Cut.of(execution.happens_before, [18] * 4)
     assert possibly(execution, never, within=(low, Cut.whole(execution.happens_before)), limit=1_000).answer is False
+
+
+BUSY = (("a", "send", 1), ("b", "receive", 1), ("b", "send", 2), ("a", "receive", 2), ("a", "send", 3))
+
+
+def test_the_time_is_asked_before_each_piece_of_a_minimum_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    total = 'in_flight() - 2 * in_flight("b", "a")'
+    asked: list[int] = []
+
+    def clock() -> float:
+        asked.append(1)
+        return 0.0
+
+    monkeypatch.setattr("tracekit.order.totals.time.monotonic", clock)
+    assert None not in [end.value for end in extremes(messages(*BUSY), total, budget_s=1)]
+    assert asked.count(1) > 2
+    monkeypatch.undo()
+    for found in extremes(messages(*BUSY), total, budget_s=-1):
+        assert found.value is not None or "the time was over" in found.reason
+    assert "the time was over" in possibly(messages(*BUSY), f"{total} > 5", budget_s=-1).reason
+
+
+def test_the_time_is_asked_between_conjunctions() -> None:
+    rows: list[Row] = [
+        {"process": "a", "kind": "internal", "x.n": 1}, {"process": "a", "kind": "send", "message": 1, "x.n": 2},
+        {"process": "b", "kind": "receive", "message": 1, "x.n": 1},
+        {"process": "b", "kind": "send", "message": 2, "x.n": 2},
+        {"process": "a", "kind": "receive", "message": 2, "x.n": 3},
+    ]  # fmt: skip
+    execution = Execution(trace_of(rows))
+    neither = 'x.n["a"] == 1 and x.n["b"] == 1 or x.n["a"] == 3 and x.n["b"] == 1'
+    for ask in (possibly, definitely):
+        found = ask(execution, neither, budget_s=-1)
+        assert found.answer is None and "1 of 2 conjunctions" in found.reason
+        assert ask(execution, neither).answer is False
 
 
 def test_windows_that_are_none() -> None:
@@ -426,6 +463,5 @@ def test_too_much_to_write_out(monkeypatch: pytest.MonkeyPatch) -> None:
     found = possibly(execution, 'x.n["a"] > x.n["b"]')
     assert found.answer is None and "narrower window" in found.reason
     monkeypatch.setattr("tracekit.order.totals.NODES", 0)
-    busy = messages(("a", "send", 1), ("b", "receive", 1), ("b", "send", 2), ("a", "receive", 2), ("a", "send", 3))
-    found = possibly(busy, 'in_flight() - 2 * in_flight("b", "a") > 5')
+    found = possibly(messages(*BUSY), 'in_flight() - 2 * in_flight("b", "a") > 5')
     assert found.answer is None and "groups of events" in found.reason

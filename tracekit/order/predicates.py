@@ -162,7 +162,12 @@ def definitely(
 
 
 def extremes(
-    execution: Execution, total: str, *, within: Window | None = None, skew_ns: int | None = None
+    execution: Execution,
+    total: str,
+    *,
+    within: Window | None = None,
+    skew_ns: int | None = None,
+    budget_s: float = BUDGET_S,
 ) -> tuple[Extreme, Extreme]:
     """The smallest and the largest value of a total over all consistent cuts, each with a cut that has it.
 
@@ -170,6 +175,7 @@ def extremes(
     ----------
     total: ``in_flight()``, ``sum(shop.stock) + in_flight(shop.items)``: see `tracekit.order.expressions`.
     within, skew_ns: as in `possibly`.
+    budget_s: for how long minimum cuts may be looked for.
 
     Raises
     ------
@@ -182,7 +188,7 @@ def extremes(
     tree = parse_total(total)
     levels, reason = Binder(order, total).total(tree)
     clocks = None if skew_ns is None else synchronise(order, skew_ns)
-    scope = Scope.of(order, within, LIMIT, BUDGET_S, None if isinstance(clocks, str) else clocks)
+    scope = Scope.of(order, within, LIMIT, budget_s, None if isinstance(clocks, str) else clocks)
     reason = reason or (clocks if isinstance(clocks, str) else EMPTY if scope.empty else "")
     found = [Extreme(None, None, reason) if reason else extreme(scope, levels, largest) for largest in (False, True)]
     for i, one in enumerate(found):
@@ -224,7 +230,9 @@ def _conjunctive(scope: Scope, condition: Condition, found: list[Conjunction]) -
     steps = None if scope.clocks is None else scope.steps(changes(condition))
     if isinstance(steps, str):
         return Detection(None, method, reason=steps)
-    for conjunction in found:
+    for i, conjunction in enumerate(found):
+        if i and time.monotonic() > scope.ends:
+            return Detection(None, method, reason=f"the time was over after {i:,} of {len(found):,} conjunctions")
         if steps is None:
             cut = earliest(scope.order, _inside(scope, conjunction))
             cut = None if cut is None else Cut(scope.order, np.maximum(cut.counts, scope.low.counts))
@@ -293,7 +301,10 @@ def _definitely(scope: Scope, condition: Condition) -> Detection:
     whole = not scope.low.counts.any() and scope.high == Cut.whole(scope.order) and scope.clocks is None
     steps = scope.steps(changes(condition)) if not whole or found is None or len(found) > 1 else None
     # What every observation passes through for one disjunct, it passes through for all; the converse is not true.
-    for conjunction in found or ():
+    for i, conjunction in enumerate(found or ()):
+        if i and time.monotonic() > scope.ends:
+            reason = f"the time was over after {i:,} of {len(found or ()):,} conjunctions"
+            return Detection(None, method, reason=reason)
         if whole:
             cut = unavoidable(scope.order, conjunction)
         elif isinstance(steps, str) or steps is None:
