@@ -156,6 +156,24 @@ class TestAccepted:
         trace = read_parquet(write(tmp_path / "u", {**{k: pa.array(v) for k, v in GOOD.items()}, "vclock": structs}))
         assert [trace.columns["vclock"].at(i) for i in range(3)] == [[1, 0], [1, 1], [2, 1]]
 
+    def test_unsigned_numbers_in_lists_keep_every_digit(self, tmp_path: Path) -> None:
+        large = 2**64 - 1
+        members = pa.struct([("f", pa.string()), ("key", pa.uint64()), ("value", pa.uint64())])
+        extra = {
+            "mine.ids": pa.array([[1, large], None, []], pa.list_(pa.uint64())),
+            "mine.fixed": pa.array([[2**63], [None], [7]], pa.list_(pa.uint64(), 1)),
+            "mine.small": pa.array([[1, 2**63 - 1], None, []], pa.large_list(pa.uint64())),
+            "txn": pa.array([[{"f": "r", "key": 5, "value": large}], None, []], pa.list_(members)),
+        }
+        trace = read_parquet(write(tmp_path / "t", {**{k: pa.array(v) for k, v in GOOD.items()}, **extra}))
+        for _ in range(2):
+            assert trace.fields(0)["mine.ids"] == ["1", str(large)]
+            assert [trace.columns["mine.fixed"].at(row) for row in range(3)] == [[str(2**63)], [None], ["7"]]
+            assert trace.fields(0)["mine.small"] == [1, 2**63 - 1], "what can be a number stays one"
+            assert trace.fields(0)["txn"] == [{"f": "r", "key": 5, "value": str(large)}]
+            write_parquet(trace, tmp_path / "u")
+            trace = read_parquet(tmp_path / "u")
+
     def test_unknown_columns_are_kept(self, tmp_path: Path) -> None:
         extra = {"mine.note": ["x", None, "y"], "mine.list": [[1, 2], None, []], "mine.blob": [b"\0", None, b"x"]}
         trace = read_parquet(write(tmp_path / "t", {**GOOD, **extra}))

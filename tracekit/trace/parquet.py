@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 
 from tracekit.errors import TracekitError
 from tracekit.trace.assemble import assemble
-from tracekit.trace.columns import AnyColumn, Column, ColumnReader, from_arrow, is_list, is_text, supported
+from tracekit.trace.columns import AnyColumn, Column, ColumnReader, ListColumn, from_arrow, is_list, is_text, supported
 from tracekit.trace.run import Run
 from tracekit.trace.schema import FIELD, MAX_TIMESTAMP, REQUIRED, VERSION, Kind, Type
 from tracekit.trace.trace import SetAside, SetAsides, Trace
@@ -248,19 +249,38 @@ def _check_clocks_by_name(kind: pa.DataType, place: str) -> None:
 
 def _unsigned(schema: pa.Schema, data: dict[str, AnyColumn]) -> list[str]:
     """Columns of unsigned numbers of which some are 2^63 or above, and so negative in `data`. Those that need not be
-    numbers (message ids, fields that no schema has) become texts there: no digit of an id is lost."""
+    numbers (message ids, fields that no schema has, members of lists) become texts there: no digit of an id is lost."""
     found = []
     for name, column in data.items():
-        if schema.field(name).type != pa.uint64() or not isinstance(column, Column):
-            continue
-        if not (column.present & (column.values < 0)).any():
-            continue
-        if name in FIELD and FIELD[name].type is Type.INT:
+        kind = schema.field(name).type
+        if isinstance(column, ListColumn):
+            if name != "vclock" and is_list(kind):
+                data[name] = replace(column, items=_exact_members(kind.value_type, column.items))
+        elif _wrapped(kind, column) and name in FIELD and FIELD[name].type is Type.INT:
             found.append(name)
         else:
-            numbers = pa.array(column.values.view("uint64"), mask=~column.present)
-            data[name] = from_arrow(numbers.cast(pa.string()))
+            data[name] = _exact(kind, column)
     return found
+
+
+def _wrapped(kind: pa.DataType, column: Column) -> bool:
+    return bool(kind == pa.uint64() and (column.present & (column.values < 0)).any())
+
+
+def _exact(kind: pa.DataType, column: Column) -> Column:
+    """The column, as texts where it has numbers of 2^63 or above."""
+    if not _wrapped(kind, column):
+        return column
+    numbers = pa.array(column.values.view("uint64"), mask=~column.present)
+    texts = from_arrow(numbers.cast(pa.string()))
+    assert isinstance(texts, Column), "texts are no lists"
+    return texts
+
+
+def _exact_members(kind: pa.DataType, items: Column | Mapping[str, Column]) -> Column | Mapping[str, Column]:
+    if isinstance(items, Column):
+        return _exact(kind, items)
+    return {name: _exact(kind.field(name).type, column) for name, column in items.items()}
 
 
 def _named_clocks(array: pa.Array, processes: list[str], before: int, wrong: list[SetAside]) -> pa.Array:
