@@ -138,6 +138,9 @@ class Recording:
             "lamport": Column(_int64(self.lamport), events),
             "vclock": ListColumn(offsets, Column(_int64(self.vclock)), events),
         }
+        if (kinds == Kind.INVOKE).any():
+            # Where all operations are reads that returned nothing, their values are recorded all the same.
+            columns["value"] = Column(np.zeros(len(self), np.int64), np.zeros(len(self), np.bool_))
         return self.builder.build(at="simulator", columns=columns)
 
 
