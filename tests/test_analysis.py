@@ -142,7 +142,7 @@ def test_a_column_of_a_wrong_type_is_a_reason_and_no_traceback() -> None:
 
 def test_events_that_share_a_place_are_told() -> None:
     twice = [{**row, "seq": 4} for row in CLOCKED]
-    assert any("1 events have the place" in phrase for phrase in analyze(built(twice)).rests_on)
+    assert any("1 event has the place" in phrase for phrase in analyze(built(twice)).rests_on)
     assert not any("have the place" in phrase for phrase in analyze(built(CLOCKED)).rests_on)
 
 

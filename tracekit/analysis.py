@@ -209,7 +209,8 @@ def _rests_on(execution: Execution, results: Sequence[CheckResult]) -> tuple[str
         phrases.append("the file is not marked complete: its end may be missing")
     same_place = _sharing_places(execution)
     if same_place:
-        phrases.append(f"{same_place:,} events have the place (process:seq) of another event: taken in file order")
+        have = "event has" if same_place == 1 else "events have"
+        phrases.append(f"{same_place:,} {have} the place (process:seq) of another event: taken in file order")
     phrases += trace.inferred
     phrases += [phrase for r in results for phrase in r.rests_on]
     return tuple(dict.fromkeys(phrases))

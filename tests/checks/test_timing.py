@@ -124,14 +124,26 @@ def test_what_would_do_is_measured() -> None:
 def test_hints_are_hints() -> None:
     rows = [*message(1, 0, 5, **{"raft.message_term": 1}), *message(2, 10, None), *message(3, 20, None)]
     hints = run(rows).facts["hints"]
-    assert hints == ["b may have crashed: 2 messages sent to it after its last event"]
+    assert hints == ["b may have crashed: after its last event messages were sent to it (2)"]
     rows += [*message(4, 30, 35), *message(1, 40, None, **{"raft.message_term": 2})]
     hints = run(rows).facts["hints"]
     assert "b may have missed messages: 2 sent to it while it was there" in hints
-    assert any("repeat a message id with other contents (a:4)" in hint for hint in hints)
+    assert any("repeats a message id with other contents (a:4)" in hint for hint in hints)
     twice = [{"process": "a", "kind": "internal", "seq": 0, "x.n": n, "true_time_ns": 0} for n in (1, 2)]
     twice += [{**row, "seq": 9} for row in message(1, 0, 5)]
-    assert "equivocation is possible: 1 events repeat a place with other contents (a:0)" in run(twice).facts["hints"]
+    assert "equivocation is possible: 1 event repeats a place with other contents (a:0)" in run(twice).facts["hints"]
+    assert "Hints, which are guesses: equivocation is possible" in run(twice).remark, "seen without looking into facts"
+
+
+def test_without_times_hints_remain_and_a_bound_is_not_judged() -> None:
+    rows = [{"process": "a", "kind": "send", "message": 1, "peer": p, "x.message_n": n} for p, n in (("b", 1), ("c", 2))]
+    found = run(rows)
+    assert found.verdict is Verdict.NOT_APPLICABLE and "repeats a message id with other contents (a:1)" in found.remark
+    for bounds in ({"delay_ns": 5}, {"skew_ns": 5}):
+        result = analyze(built(rows, bounds=bounds))
+        name = "timing.synchrony" if "delay_ns" in bounds else "clock.physical"
+        judged = next(c for c in result.checks if c.check == name)
+        assert judged.required and judged.verdict is Verdict.UNKNOWN and "time_ns" in judged.reasons[0]
 
 
 def test_a_declared_bound_makes_it_count() -> None:

@@ -22,7 +22,7 @@ Int64 = NDArray[np.int64]
 def _applies(execution: Execution) -> bool:
     trace = execution.trace
     ordered = "vclock" in trace or bool(trace.is_kind(Kind.SEND, Kind.RECEIVE).any())
-    return "time_ns" in trace and ordered
+    return ordered and ("time_ns" in trace or _declared(execution))
 
 
 def _declared(execution: Execution) -> bool:

@@ -19,6 +19,8 @@ from tracekit.trace.schema import Kind
 from tracekit.trace.trace import Trace
 
 SHOWN = 20
+TOLD = 3
+"""Hints that the line of measurements has; the facts have all."""
 NEVER = -(2**62)
 """Reading of a process without any."""
 ENOUGH = 50
@@ -29,8 +31,7 @@ Int64 = NDArray[np.int64]
 
 
 def _applies(execution: Execution) -> bool:
-    trace = execution.trace
-    return bool(trace.is_kind(Kind.SEND, Kind.RECEIVE).any()) and ("true_time_ns" in trace or "time_ns" in trace)
+    return bool(execution.trace.is_kind(Kind.SEND, Kind.RECEIVE).any())
 
 
 def _declared(execution: Execution) -> bool:
@@ -76,17 +77,22 @@ def synchrony(execution: Execution, options: Options) -> CheckResult:
         Variant: known bound, unknown or declared stabilization time; bound on delays only.
     """
     clock = Clock.of(execution)
-    facts: dict[str, Any] = {"hints": hints(execution, clock)}
-    remark = ""
+    guesses = hints(execution, clock)
+    facts: dict[str, Any] = {"hints": guesses}
+    told = []
     if len(clock.delay):
         measured = _fit(clock)
         facts |= measured
-        remark = _words(measured)
+        told.append(_words(measured))
+    if guesses:
+        more = f"; and {len(guesses) - TOLD:,} more" if len(guesses) > TOLD else ""
+        told.append(f"Hints, which are guesses: {'; '.join(guesses[:TOLD])}{more}")
+    remark = ". ".join(told)
     bound = execution.trace.run.bounds.get("delay_ns")
     if bound is None:
         return CheckResult(applicable=False, facts=facts, remark=remark, method="no bound on delays is declared")
     if not len(clock.delay):
-        return CheckResult(reasons=(f"no message has {clock.name} at both ends",), facts=facts)
+        return CheckResult(reasons=(f"no message has {clock.name} at both ends",), facts=facts, remark=remark)
     unjudged = int((clock.skew == UNDECLARED).sum())
     unknown = f"{unjudged:,} messages went between clocks of which nobody declared how far they differ (bounds.skew_ns)"
     late = clock.late(bound, execution.trace.run.bounds.get("gst_ns"))
@@ -259,12 +265,13 @@ def hints(execution: Execution, clock: Clock) -> list[str]:
         crashed = set(trace.process[trace.is_kind(Kind.CRASH)].tolist())
         for p, name in enumerate(trace.processes):
             if stopped[p] and last[p] > NEVER and p not in crashed:
-                out.append(f"{name} may have crashed: {int(stopped[p]):,} messages sent to it after its last event")
+                out.append(f"{name} may have crashed: after its last event messages were sent to it ({int(stopped[p]):,})")
             if missed[p]:
                 out.append(f"{name} may have missed messages: {int(missed[p]):,} sent to it while it was there")
     for what, (count, event) in (("message id", _ids_told_twice(execution)), ("place", _places_told_twice(execution))):
         if count:
-            out.append(f"equivocation is possible: {count:,} events repeat a {what} with other contents ({event})")
+            repeat = "event repeats" if count == 1 else "events repeat"
+            out.append(f"equivocation is possible: {count:,} {repeat} a {what} with other contents ({event})")
     return out
 
 
@@ -285,9 +292,10 @@ def _places_told_twice(execution: Execution) -> tuple[int, str]:
     trace, rows = execution.trace, execution.program_order.rows
     same = (trace.process[rows[1:]] == trace.process[rows[:-1]]) & (trace.seq[rows[1:]] == trace.seq[rows[:-1]])
     contents = [
-        c for name, c in trace.columns.items() if "." in name or name in ("name", "f", "key", "value", "message")
+        c for name, c in trace.columns.items() if "." in name or name in ("name", "f", "key", "value", "message", "peer")
     ]
-    return _told_twice(trace, contents, rows[1:][same], rows[:-1][same])
+    kinds = Column(trace.kind)
+    return _told_twice(trace, [kinds, *contents], rows[1:][same], rows[:-1][same])
 
 
 def _told_twice(trace: Trace, contents: Sequence[Column | ListColumn], after: Int64, before: Int64) -> tuple[int, str]:
