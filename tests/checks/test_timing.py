@@ -136,7 +136,8 @@ def test_hints_are_hints() -> None:
 
 
 def test_without_times_hints_remain_and_a_bound_is_not_judged() -> None:
-    rows = [{"process": "a", "kind": "send", "message": 1, "peer": p, "x.message_n": n} for p, n in (("b", 1), ("c", 2))]
+    sent = {"process": "a", "kind": "send", "message": 1}
+    rows = [{**sent, "peer": "b", "x.message_n": 1}, {**sent, "peer": "c", "x.message_n": 2}]
     found = run(rows)
     assert found.verdict is Verdict.NOT_APPLICABLE and "repeats a message id with other contents (a:1)" in found.remark
     for bounds in ({"delay_ns": 5}, {"skew_ns": 5}):

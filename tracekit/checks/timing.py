@@ -265,7 +265,8 @@ def hints(execution: Execution, clock: Clock) -> list[str]:
         crashed = set(trace.process[trace.is_kind(Kind.CRASH)].tolist())
         for p, name in enumerate(trace.processes):
             if stopped[p] and last[p] > NEVER and p not in crashed:
-                out.append(f"{name} may have crashed: after its last event messages were sent to it ({int(stopped[p]):,})")
+                count = int(stopped[p])
+                out.append(f"{name} may have crashed: after its last event messages were sent to it ({count:,})")
             if missed[p]:
                 out.append(f"{name} may have missed messages: {int(missed[p]):,} sent to it while it was there")
     for what, (count, event) in (("message id", _ids_told_twice(execution)), ("place", _places_told_twice(execution))):
@@ -291,11 +292,9 @@ def _places_told_twice(execution: Execution) -> tuple[int, str]:
     """Events that repeat a (process, seq) with other contents."""
     trace, rows = execution.trace, execution.program_order.rows
     same = (trace.process[rows[1:]] == trace.process[rows[:-1]]) & (trace.seq[rows[1:]] == trace.seq[rows[:-1]])
-    contents = [
-        c for name, c in trace.columns.items() if "." in name or name in ("name", "f", "key", "value", "message", "peer")
-    ]
-    kinds = Column(trace.kind)
-    return _told_twice(trace, [kinds, *contents], rows[1:][same], rows[:-1][same])
+    named = {"name", "f", "key", "value", "message", "peer"}
+    contents = [column for name, column in trace.columns.items() if "." in name or name in named]
+    return _told_twice(trace, [Column(trace.kind), *contents], rows[1:][same], rows[:-1][same])
 
 
 def _told_twice(trace: Trace, contents: Sequence[Column | ListColumn], after: Int64, before: Int64) -> tuple[int, str]:
