@@ -164,8 +164,8 @@ def _violation(execution: Execution, row: int, cause: int, skew: Int64) -> Viola
     reason = execution.happens_before.reason(cause, row)
     names = trace.processes[trace.process[cause]], trace.processes[trace.process[row]]
     sentence = (
-        f"{trace.event(row)} is stamped {_span(behind)} earlier than {trace.event(cause)}, which happened before it "
-        f"({reason}): the clocks of {names[0]} and {names[1]} differed by at least that; {_span(bound)} is declared."
+        f"{trace.event(row)} is stamped {span(behind)} earlier than {trace.event(cause)}, which happened before it "
+        f"({reason}): the clocks of {names[0]} and {names[1]} differed by at least that; {span(bound)} is declared."
     )
     shown = [(r, f"{execution.text(r)}, time_ns {int(time.values[r])}") for r in (cause, row)]
     facts = {"difference_ns": behind, "declared_ns": bound}
@@ -197,7 +197,7 @@ def _measured(execution: Execution, readings: Readings, fell: int) -> tuple[dict
     }
     early = f"{len(back):,} of {len(readings):,} receives stamped before their sends"
     if len(back):
-        early += f" (by up to {_span(most)})"
+        early += f" (by up to {span(most)})"
     linear = f"{len(pairs) - len(bent):,} of {len(pairs):,} pairs of clocks may be linear"
     return facts, f"physical: {early}, {linear}"
 
@@ -223,7 +223,7 @@ def _bounds(readings: Readings, pair: Pair) -> dict[str, Any]:
     return out
 
 
-def _span(ns: int) -> str:
+def span(ns: int) -> str:
     """A length of time for people."""
     for unit, size in (("s", 10**9), ("ms", 10**6), ("us", 10**3)):
         if abs(ns) >= size:
