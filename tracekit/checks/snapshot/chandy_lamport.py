@@ -57,10 +57,10 @@ def chandy_lamport(execution: Execution, options: Options) -> CheckResult:
         No recorded state holds the receipt of a message that in the sender's is not sent yet (inconsistent-cut).
         Where a conserved total is declared, the recorded shares add up to it (total-not-conserved).
         If all of this holds, the recorded state lies between the state in which the snapshot began and the one in
-        which it ended, though the system may never have been in it. The certificate is the proof, for small traces: an
-        order of the events in between, first those inside of the recorded state, then the others, that might have
-        happened as well. What never came counts only where the run declares that it was left alone until nothing
-        moved (`quiescent`); else the snapshot is unfinished.
+        which it ended, though the system may never have been in it. The certificate is the proof (of the first
+        snapshots, where there are many): an order of the events in between, first those inside of the recorded
+        state, then the others, that might have happened as well. What never came counts only where the run declares
+        that it was left alone until nothing moved (`quiescent`); else the snapshot is unfinished.
 
     Example
         n1:4  records its state, value 80, snapshot 1

@@ -13,7 +13,7 @@ from tracekit.execution import Execution
 from tracekit.order.cuts import Cut
 from tracekit.trace.schema import Kind
 
-LONGEST = 500
+LONGEST = 3_000
 """Events in a certificate, at most."""
 
 
@@ -84,7 +84,8 @@ def _share(reading: Reading, state: int) -> int | None:
 
 
 def certificate(reading: Reading, snapshots: list[Snapshot]) -> list[dict[str, Any]] | None:
-    """For each complete snapshot, the order of events that leads through the recorded state; None where it is long.
+    """For the complete snapshots, the first ones where that is long, the order of events that leads through the
+    recorded state.
 
     Events of the computation between the state in which the algorithm began and the one in which it had ended: first
     those in the recorded state, then the others. As the cut is consistent, that is an order in which they can have
@@ -96,7 +97,7 @@ def certificate(reading: Reading, snapshots: list[Snapshot]) -> list[dict[str, A
         before, after = _linearization(reading, snapshot)
         left -= len(before) + len(after)
         if left < 0:
-            return None
+            break
         event = reading.execution.trace.event
         cut = {reading.who(p): place for p, place in sorted(snapshot.place.items())}
         out.append(

@@ -136,8 +136,9 @@ def lai_yang(execution: Execution, options: Options) -> CheckResult:
         No recorded state holds the receipt of a message that in the sender's is not sent yet (inconsistent-cut).
         Where a conserved total is declared, the recorded shares add up to it (total-not-conserved).
         If all of this holds, the recorded state lies between the state in which the snapshot began and the one in
-        which it ended; the certificate is an order of events that leads through it, for small traces. What was never
-        recorded counts only where the run declares that it was left alone until nothing moved (`quiescent`).
+        which it ended; the certificate is an order of events that leads through it (of the first snapshots, where
+        there are many). What was never recorded counts only where the run declares that it was left alone until
+        nothing moved (`quiescent`).
 
     Example
         n1:4  records its state, value 80, snapshot 1
