@@ -234,8 +234,7 @@ def _late(execution: Execution, clock: Clock, i: int, bound: int) -> Violation:
     stable = trace.run.bounds.get("gst_ns")
     sentence = (
         f"The message sent at {trace.event(send)} was received at {trace.event(row)} after {span(delay)}; "
-        f"at most {span(bound)} are declared"
-        + (f", from {span(stable)} on." if stable is not None else ".")
+        f"at most {span(bound)} are declared" + (f", from {span(stable)} on." if stable is not None else ".")
     )
     shown = [(r, f"{execution.text(r)}, {clock.name} {int(clock.values[r])}") for r in (send, row)]
     facts = {"delay_ns": delay, "declared_ns": bound, "sent_ns": int(clock.sent[i])}
