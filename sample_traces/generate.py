@@ -185,6 +185,23 @@ def channels() -> Iterator[Sample]:
         yield Sample(f"channel-{anomaly}", about, "channel.delivery", anomaly, partial(trace, rows, **run))
 
 
+def declared_bounds() -> Iterator[Sample]:
+    """What is wrong only because the run declares more than channels and clocks give by themselves."""
+    plain = [{k: v for k, v in row.items() if k not in ("lamport", "vclock")} for row in ping()]
+    send, receive = plain[1], plain[2]
+    late = [{**send, "time_ns": 1_000_000}, {**receive, "time_ns": 31_000_000}]
+    for name, about, check, anomaly, rows, run in (
+        ("channel-overtaken", "Message 8 overtakes message 7 on a channel declared FIFO.", "channel.fifo", "overtaken",
+         [send, {**send, "message": 8}, {**receive, "message": 8}, receive], {"channels": {"fifo": True}}),
+        ("clock-skew-beyond-bound", "b's clock shows 7 ms less than a's at the send; at most 5 ms are declared.",
+         "clock.physical", "skew-beyond-bound",
+         [{**send, "time_ns": 20_000_000}, {**receive, "time_ns": 13_000_000}], {"bounds": {"skew_ns": 5_000_000}}),
+        ("timing-late-message", "A message takes 30 ms; at most 20 ms are declared, and clocks that differ by 1 ms.",
+         "timing.synchrony", "late-message", late, {"bounds": {"delay_ns": 20_000_000, "skew_ns": 1_000_000}}),
+    ):  # fmt: skip
+        yield Sample(name, about, check, anomaly, partial(trace, rows, **run))
+
+
 def node(process: str, name: str, **fields: Any) -> Row:
     """An event of a Raft node, with the fields that it carries."""
     return {
@@ -387,7 +404,7 @@ HEALTHY_SNAPSHOTS = tuple(
 )  # fmt: skip
 
 SAMPLES: tuple[Sample, ...] = (
-    *SIMULATED, *HEALTHY_SNAPSHOTS, *clocks(), *hybrid_clocks(), *channels(), *raft(), *snapshots(),
+    *SIMULATED, *HEALTHY_SNAPSHOTS, *clocks(), *hybrid_clocks(), *channels(), *declared_bounds(), *raft(), *snapshots(),
     *colored_snapshots(), *histories(),
 )  # fmt: skip
 
