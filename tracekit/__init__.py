@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tracekit.analysis import analyze
     from tracekit.errors import TracekitError
     from tracekit.execution import Execution, Options
+    from tracekit.order import cuts, predicates
     from tracekit.reading import read_trace, read_traces
     from tracekit.results import CheckResult, Result, Verdict, Violation
     from tracekit.trace.parquet import write_parquet
@@ -41,13 +42,17 @@ _HOMES = {
     "Trace": "tracekit.trace.trace",
 }
 
+_MODULES = {"cuts": "tracekit.order.cuts", "predicates": "tracekit.order.predicates"}
+
 __all__ = [
     "CheckResult", "Execution", "Options", "Recorder", "Result", "Run", "Trace", "TracekitError", "Verdict",
-    "Violation", "analyze", "read_trace", "read_traces", "write_parquet",
+    "Violation", "analyze", "cuts", "predicates", "read_trace", "read_traces", "write_parquet",
 ]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(_MODULES[name])
     if name not in _HOMES:
         raise AttributeError(f"module 'tracekit' has no attribute {name!r}")
     return getattr(importlib.import_module(_HOMES[name]), name)

@@ -151,6 +151,9 @@ def test_counts_by_name_and_wrong_counts() -> None:
     for wrong in ([9, 0, 0, 0], [-1, 0, 0, 0], [0]):
         with pytest.raises(ValueError, match="one count a process"):
             Cut.of(hb, wrong)
+    with pytest.raises(ValueError, match="no process has the name A: a, b, c, d"):
+        Cut.of(hb, {"A": 1})
+    assert repr(Cut.of(hb, [1, 0, 0, 0])) == "<Cut {'a': 1, 'b': 0, 'c': 0, 'd': 0}>"
 
 
 def test_faults_are_outside() -> None:

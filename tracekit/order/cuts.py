@@ -45,10 +45,16 @@ class Cut:
         if self.counts.shape != sizes.shape or bool(((self.counts < 0) | (self.counts > sizes)).any()):
             raise ValueError(f"a cut needs one count a process, from 0 to {sizes.tolist()}; {self.counts.tolist()}")
 
+    def __repr__(self) -> str:
+        return f"<Cut {dict(zip(self.order.trace.processes, self.counts.tolist(), strict=True))}>"
+
     @classmethod
     def of(cls, order: HappensBefore, counts: Mapping[str, int] | Sequence[int] | Int64) -> Cut:
         """The cut with these counts, by process name (0 where a name is missing) or in the trace's order."""
         if isinstance(counts, Mapping):
+            unknown = sorted(set(counts) - set(order.trace.processes))
+            if unknown:
+                raise ValueError(f"no process has the name {', '.join(unknown)}: {', '.join(order.trace.processes)}")
             counts = [counts.get(name, 0) for name in order.trace.processes]
         return cls(order, np.array(counts, np.int64))
 

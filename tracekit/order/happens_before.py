@@ -79,6 +79,9 @@ class HappensBefore:
     ordered: NDArray[np.int64]
     recovered: Recovered | None = None
 
+    def __repr__(self) -> str:
+        return f"<HappensBefore of {len(self.trace):,} events, {self.words}>"
+
     @classmethod
     def of(cls, trace: Trace, program: ProgramOrder, messages: Messages) -> HappensBefore:
         """O(n + r p) time, O(n + r p) memory for r receives and p processes; O(n p) time from recorded vectors.

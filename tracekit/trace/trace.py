@@ -128,6 +128,9 @@ class Trace:
         for array in (self.process, self.seq, self.kind):
             array.flags.writeable = False
 
+    def __repr__(self) -> str:
+        return f"<Trace {self.path or ''}: {len(self):,} events, {len(self.processes):,} processes>"
+
     def __len__(self) -> int:
         return len(self.process)
 
