@@ -15,8 +15,8 @@ MEASURED_S = 2.0
 """Seconds that measured rungs may take together, by the rule; and that a search may take that is not required."""
 
 COSTS: Mapping[str, tuple[float, float]] = {
-    "consistency.bounded-staleness": (0.9, 0.0),
-    "consistency.eventual": (0.2, 0.0),
+    "consistency.bounded-staleness": (0.6, 0.0),
+    "consistency.eventual": (0.5, 0.0),
     "consistency.causal": (0.0, 0.05),
     "consistency.causal-convergence": (0.0, 0.05),
     "consistency.causal-memory": (0.0, 0.18),
