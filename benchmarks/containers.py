@@ -3,17 +3,15 @@
     python benchmarks/containers.py            every case, each in a process of its own, from Parquet
     python benchmarks/containers.py --quick    a tenth of the sizes
 
-Seconds and memory are those of a whole process that reads the file and judges it, the second time: the first may
-compile. The ratio is that of the check alone, at the greatest size that the search decides within its limit.
+Seconds and memory are those of a whole `tracekit analyze`: reading, every check that applies, and printing; the second
+time, the first may compile. The ratio is that of the check alone, at the greatest size that the search decides within
+its limit.
 """
 
 from __future__ import annotations
 
 import argparse
 import heapq
-import resource
-import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
@@ -25,14 +23,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from whole import analyze
 
-from tracekit.analysis import analyze
 from tracekit.checks.consistency import containers, search
 from tracekit.checks.consistency.cells import cells_of
-from tracekit.execution import Budget, Execution, Options
+from tracekit.execution import Budget, Execution
 from tracekit.history.models import actions_of
 from tracekit.history.models.choice import parse_model
-from tracekit.reading import read_traces
 from tracekit.trace.assemble import assemble
 from tracekit.trace.columns import Column
 from tracekit.trace.parquet import write_parquet
@@ -166,16 +163,6 @@ def _object(model: str, n: int, draw: Any) -> tuple[Callable[[int], None], Calla
     return put, take, look
 
 
-def judge(path: str) -> None:
-    """In a process of its own: reads, judges, and prints what it took."""
-    began = time.perf_counter()
-    trace = read_traces(Path(path))[0]
-    result = analyze(Execution(trace, Options(model=Path(path).stem)), check=["consistency.linearizable"])
-    [found] = [c for c in result.checks if c.check == "consistency.linearizable"]
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{found.verdict} {time.perf_counter() - began:.2f} {found.seconds:.2f} {peak:.0f} {found.method}")
-
-
 def ratio(model: str, clients: int, wrong: bool) -> str:
     """Seconds of the search by those of this method at the greatest size that the search can do."""
     told, n = "-", 100
@@ -206,13 +193,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--only", default="")
     parser.add_argument("--no-search", action="store_true")
-    parser.add_argument("--judge", default="")
     arguments = parser.parse_args()
-    if arguments.judge:
-        judge(arguments.judge)
-        return
     n = 100_000 if arguments.quick else 1_000_000
-    print(f"{'case':<44} {'verdict':<9} {'process':>8} {'check':>7} {'MiB':>6}  search / this")
+    print(f"{'case':<44} {'verdict':<9} {'elapsed':>8} {'cpu':>7} {'GiB':>6}  search / this")
     with tempfile.TemporaryDirectory() as folder:
         for model in CALLS:
             for clients in (10, 50):
@@ -225,14 +208,12 @@ def main() -> None:
 
 
 def row(name: str, path: Path, compared: str) -> None:
-    for _ in range(2):
-        began = time.perf_counter()
-        command = [sys.executable, __file__, "--judge", str(path)]
-        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        whole = time.perf_counter() - began
-    verdict, _, check, peak, method = told.split(maxsplit=4)
-    assert method.startswith("decrease"), method
-    print(f"{name:<44} {verdict:<9} {whole:8.2f} {check:>7} {peak:>6}  {compared}", flush=True)
+    found = analyze(path, "--model", path.stem, "-v")
+    assert "decrease and conquer" in found.text, found.text
+    print(
+        f"{name:<44} {found.verdict:<9} {found.elapsed_s:8.2f} {found.cpu_s:7.2f} {found.gib:6.2f}  {compared}",
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
-"""How fast `consistency.linearizable` decides, beside a plain search after Wing & Gong and Lowe in Python.
+"""How fast `tracekit analyze` judges histories, beside a plain search after Wing & Gong and Lowe in Python.
 
-    python benchmarks/linearizability.py            every case (a few minutes, most of them the plain search)
+    python benchmarks/linearizability.py            every case but the largest (some minutes, most of them the search)
     python benchmarks/linearizability.py --quick    a tenth of the sizes
+    python benchmarks/linearizability.py --largest  ten million operations as well
 
-Measured on the second run of each case, in one process; the first may compile. The plain search has the same operations
-as lists; where it takes longer than its limit, the ratio is a lower bound.
+Each line is a whole process that reads a native Parquet file, runs every check that applies, and prints; the second
+run, the first may compile. The plain search has the same operations as lists and nothing to read or print; where it
+takes longer than its limit, the ratio is a lower bound. The last two columns: what the process may take.
 """
 
 from __future__ import annotations
@@ -12,21 +14,23 @@ from __future__ import annotations
 import argparse
 import random
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from whole import analyze
 
-from tracekit.analysis import analyze
-from tracekit.execution import Options
 from tracekit.trace.assemble import assemble
 from tracekit.trace.builder import TraceBuilder
 from tracekit.trace.columns import Column, from_arrow
+from tracekit.trace.parquet import write_parquet
 from tracekit.trace.trace import Trace
 
 PLAIN_LIMIT = 10.0
@@ -221,54 +225,60 @@ def queue(n: int, clients: int, values: int, seed: int, *, wrong: bool = False) 
     return builder.build()
 
 
-QUEUES: dict[str, Callable[[], Trace]] = {
-    "2,000 ops, queue of 20 values, 10 clients": lambda: queue(2000, 10, 20, 1),
-    "2,000 ops, queue of 20 values, 10 clients, bad": lambda: queue(2000, 10, 20, 1, wrong=True),
+@dataclass(frozen=True)
+class Case:
+    """A history by the factor that its size is divided by, and what its process may take."""
+
+    make: Callable[[int], History | Trace]
+    seconds: float
+    gib: float = 1.5
+
+
+CASES: dict[str, Case] = {
+    "1M ops, 1 key, 10 clients": Case(lambda d: history(1_000_000 // d, 10, 1, 1, (0.5, 0.5)), 5),
+    "1M ops, 1 key, 10 clients, stale": Case(lambda d: stale(history(1_000_000 // d, 10, 1, 1, (0.5, 0.5))), 5),
+    "1M ops, 1 key, 50 clients": Case(lambda d: history(1_000_000 // d, 50, 1, 2, (0.5, 0.5)), 5),
+    "1M ops, 1 key, 50 clients, stale": Case(lambda d: stale(history(1_000_000 // d, 50, 1, 2, (0.5, 0.5))), 5),
+    "1M ops, 10 keys, 50 clients": Case(lambda d: history(1_000_000 // d, 50, 10, 3, (0.5, 0.5)), 5),
+    "1M ops, 1000 keys, 50 clients": Case(lambda d: history(1_000_000 // d, 50, 1000, 3, (0.5, 0.5)), 5),
+    "100k ops, 10 keys, cas of 5": Case(lambda d: history(100_000 // d, 10, 10, 4, (0.34, 0.33), 5), 1.5),
+    "500 ops, 1 key, 50 clients, cas of 5": Case(lambda d: history(500, 50, 1, 5, (0.34, 0.33), 5), 1.5),
+    "2,000 ops, 1 key, 50 clients, cas of 5": Case(lambda d: history(2000, 50, 1, 6, (0.34, 0.33), 5), 1.5),
+    "2,000 ops, 1 key, 50 clients, writes of 5": Case(lambda d: history(2000, 50, 1, 7, (0.5, 0.5), 5), 1.5),
+    "2,000 ops, 54 crashed, unique, stale": Case(
+        lambda d: stale(crashed(history(2000, 10, 1, 8, (0.5, 0.5)), 54, 1)), 1.5
+    ),
+    "2,000 ops, 54 crashed, 100 values, stale": Case(
+        lambda d: stale(crashed(history(2000, 10, 1, 9, (0.5, 0.5), 100), 54, 1)), 1.5
+    ),
+    "2,000 ops, queue of 20 values, 10 clients": Case(lambda d: queue(2000, 10, 20, 1), 1.5),
+    "2,000 ops, queue of 20 values, bad": Case(lambda d: queue(2000, 10, 20, 1, wrong=True), 1.5),
 }
 
-CASES: dict[str, Callable[[int], History]] = {
-    "1M ops, 1 key, 10 clients, unique": lambda d: history(1_000_000 // d, 10, 1, 1, (0.5, 0.5)),
-    "1M ops, 1 key, 10 clients, unique, stale": lambda d: stale(history(1_000_000 // d, 10, 1, 1, (0.5, 0.5))),
-    "1M ops, 1 key, 50 clients, unique": lambda d: history(1_000_000 // d, 50, 1, 2, (0.5, 0.5)),
-    "1M ops, 1 key, 50 clients, unique, stale": lambda d: stale(history(1_000_000 // d, 50, 1, 2, (0.5, 0.5))),
-    "1M ops, 10 keys, 50 clients, unique": lambda d: history(1_000_000 // d, 50, 10, 3, (0.5, 0.5)),
-    "1M ops, 1000 keys, 50 clients, unique": lambda d: history(1_000_000 // d, 50, 1000, 3, (0.5, 0.5)),
-    "100k ops, 10 keys, 10 clients, cas of 5": lambda d: history(100_000 // d, 10, 10, 4, (0.34, 0.33), 5),
-    "500 ops, 1 key, 50 clients, cas of 5": lambda d: history(500, 50, 1, 5, (0.34, 0.33), 5),
-    "2,000 ops, 1 key, 50 clients, cas of 5": lambda d: history(2000, 50, 1, 6, (0.34, 0.33), 5),
-    "2,000 ops, 1 key, 50 clients, writes of 5": lambda d: history(2000, 50, 1, 7, (0.5, 0.5), 5),
-    "2,000 ops, 54 crashed, unique, stale": lambda d: stale(crashed(history(2000, 10, 1, 8, (0.5, 0.5)), 54, 1)),
-    "2,000 ops, 54 crashed, 100 values, stale": lambda d: stale(
-        crashed(history(2000, 10, 1, 9, (0.5, 0.5), 100), 54, 1)
-    ),
-}
+LARGEST = {"10M ops, 1000 keys, 50 clients": Case(lambda d: history(10_000_000 // d, 50, 1000, 3, (0.5, 0.5)), 40, 8)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--budget", type=float, default=60.0)
+    parser.add_argument("--largest", action="store_true")
     parser.add_argument("--no-plain", action="store_true")
     parser.add_argument("--only", default="")
     arguments = parser.parse_args()
-    head = f"{'case':<46} {'verdict':<9} {'history':>8} {'check':>8} {'ops/s':>12} {'configs':>8}"
-    print(f"{head} {'plain':>8} {'ratio':>8}")
-    for name, make in CASES.items():
-        if arguments.only in name:
-            h = make(10 if arguments.quick else 1)
-            row(name, h.trace(), None if arguments.no_plain else h, arguments.budget)
-    for name, recorded in QUEUES.items():
-        if arguments.only in name:
-            row(name, recorded(), None, arguments.budget)
+    head = f"{'case':<42} {'verdict':<9} {'elapsed':>8} {'cpu':>7} {'GiB':>5} {'plain':>7} {'ratio':>7}"
+    print(f"{head}   {'s':>4} {'GiB':>4}")
+    with tempfile.TemporaryDirectory() as folder:
+        for name, case in (CASES | (LARGEST if arguments.largest else {})).items():
+            if arguments.only in name:
+                made = case.make(10 if arguments.quick else 1)
+                path = Path(folder) / "history.parquet"
+                write_parquet(made if isinstance(made, Trace) else made.trace(), path)
+                row(name, case, path, None if arguments.no_plain or isinstance(made, Trace) else made)
 
 
-def row(name: str, trace: Trace, h: History | None, budget: float) -> None:
+def row(name: str, case: Case, path: Path, h: History | None) -> None:
     """One line of the table; h: for the plain search as well."""
-    for _ in range(2):
-        began = time.perf_counter()
-        result = analyze(trace, check=["consistency.linearizable"], options=Options(budget_s=budget))
-        whole = time.perf_counter() - began
-    [found] = [c for c in result.checks if c.check == "consistency.linearizable"]
+    found = analyze(path)
     plain_seconds, ratio = "", ""
     if h is not None:
         began = time.perf_counter()
@@ -276,11 +286,11 @@ def row(name: str, trace: Trace, h: History | None, budget: float) -> None:
         took = time.perf_counter() - began
         assert answer is None or answer == (found.verdict == "holds"), "the two disagree"
         more = "" if answer is not None else ">"
-        plain_seconds, ratio = f"{more}{took:.2f}", f"{more}{took / whole:.0f}"
-    rate = found.examined["operations"] / whole
+        plain_seconds, ratio = f"{more}{took:.2f}", f"{more}{took / found.elapsed_s:.1f}"
+    over = "" if found.elapsed_s < case.seconds and found.gib < case.gib else "   over"
     print(
-        f"{name:<46} {found.verdict:<9} {whole - found.seconds:8.2f} {found.seconds:8.3f} {rate:12,.0f} "
-        f"{found.facts.get('configurations', ''):>8} {plain_seconds:>8} {ratio:>8}",
+        f"{name:<42} {found.verdict:<9} {found.elapsed_s:8.2f} {found.cpu_s:7.2f} {found.gib:5.2f} "
+        f"{plain_seconds:>7} {ratio:>7}   {case.seconds:>4g} {case.gib:>4g}{over}",
         flush=True,
     )
 
