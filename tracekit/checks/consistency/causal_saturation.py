@@ -24,6 +24,7 @@ class Saturated:
     missed: nodes of a read of an initial value and of a write of its key before it; None where there is none.
     rounds: how often conflicts were looked for. finished: whether the budget sufficed.
     lists: all edges, of `saturate` without reads-from, as the kernels want them; None where it found something wrong.
+    past: of each node how many operations must come before it, itself included, where one order is to hold for all.
     """
 
     edges: Edges
@@ -33,6 +34,7 @@ class Saturated:
     rounds: int = 1
     finished: bool = True
     lists: tuple[Int32, Int32] | None = None
+    past: NDArray[np.int64] | None = None
 
     @property
     def cyclic(self) -> bool:
@@ -44,7 +46,7 @@ def with_conflicts(order: CausalOrder) -> Saturated:
     """Causality and, once, every conflict that it forces: an edge from each write in the past of a read of its key to
     the write that was read (the relation CF of Bouajjani et al.). O(n k log n)."""
     chains = order.chains
-    found = _conflicts(chains, order.heads, order.linked, order.clocks, chains.readers, order.reader)
+    found = _conflicts(chains, order.heads, order.linked, order.clocks, chains.readers, order.reader, None)
     edges = order.edges.with_conflicts(found[found[:, 1] >= 0])
     heads, linked = lists(edges, len(chains.nodes))
     clocks, cursor, waits = np.empty_like(order.clocks), np.empty_like(order.cursor), np.empty_like(order.waits)
@@ -92,25 +94,34 @@ def saturate(
             if ordered < nodes_within:
                 return Saturated(_explained(chains, reader, extra, parts), cursor, waits, rounds=rounds)
         rounds += 1
-        found = _conflicts(chains, heads, linked, own if clocks is None else clocks, of_chains, reader)
+        found = _conflicts(chains, heads, linked, own if clocks is None else clocks, of_chains, reader, budget)
         clocks = None
         waits[:] = -1
         if total:
-            found = np.concatenate([found[found[:, 1] >= 0], _followers(chains, own, of_chains)])
+            found = np.concatenate([found[found[:, 1] >= 0], _followers(chains, own, of_chains, budget)])
         initial = np.flatnonzero(found[:, 1] < 0)
         if len(initial):
             first = found[initial[0]]
             missed = (int(first[2]), int(first[0]))
             return Saturated(_explained(chains, reader, extra, parts), cursor, waits, missed, rounds)
         if not len(found) or budget.left < 0:
-            done = not len(found)
-            return Saturated(extra, cursor, waits, rounds=rounds, finished=done, lists=(heads, linked))
+            done = not len(found) and budget.left >= 0
+            past = _past(own, starts) if total else None
+            return Saturated(extra, cursor, waits, rounds=rounds, finished=done, lists=(heads, linked), past=past)
         found = found[np.unique(found[:, 0].astype(np.int64) * n + found[:, 1], return_index=True)[1]]
         parts.append(found)
         if used + len(found) > len(linked):
             linked = np.concatenate([linked, np.empty((used + 2 * len(found), 2), np.int32)])
         chains.kernels.link(found, heads, linked, used)
         used += len(found)
+
+
+def _past(clocks: Int32, starts: Int32) -> NDArray[np.int64]:
+    """How many nodes are in each clock's past; column by column, since clocks may take gigabytes."""
+    out = np.zeros(len(clocks), np.int64)
+    for chain, start in enumerate(starts.tolist()):
+        out += np.maximum(clocks[:, chain] - start, 0)
+    return out
 
 
 def _explained(chains: Chains, reader: int, extra: Edges, found: list[Int32]) -> Edges:
@@ -123,11 +134,22 @@ def _explained(chains: Chains, reader: int, extra: Edges, found: list[Int32]) ->
     return edges
 
 
-def _conflicts(chains: Chains, heads: Int32, linked: Int32, clocks: Int32, of_chains: list[int], reader: int) -> Int32:
-    """int32, shape (e, 3): edges that the reads of some chains force: from, to (-1: the initial value), read."""
+def _conflicts(
+    chains: Chains,
+    heads: Int32,
+    linked: Int32,
+    clocks: Int32,
+    of_chains: list[int],
+    reader: int,
+    budget: Budget | None,
+) -> Int32:
+    """int32, shape (e, 3): edges that the reads of some chains force: from, to (-1: the initial value), read; of as
+    many chains as the budget lets."""
     found = np.empty((1024, 3), np.int32)
     count = 0
     for chain in of_chains:
+        if budget is not None and budget.left < 0:
+            break
         while True:
             after = chains.kernels.conflicts(
                 chains.nodes, heads, linked, clocks, chains.key_groups, chains.groups, chains.members, found,
@@ -140,11 +162,13 @@ def _conflicts(chains: Chains, heads: Int32, linked: Int32, clocks: Int32, of_ch
     return found[:count]
 
 
-def _followers(chains: Chains, clocks: Int32, of_chains: list[int]) -> Int32:
-    """int32, shape (e, 3): edges from reads to the writes that replaced what they read."""
+def _followers(chains: Chains, clocks: Int32, of_chains: list[int], budget: Budget) -> Int32:
+    """int32, shape (e, 3): edges from reads to the writes that replaced what they read, as `_conflicts`."""
     found = np.empty((1024, 3), np.int32)
     count = 0
     for chain in of_chains:
+        if budget.left < 0:
+            break
         while True:
             after = chains.kernels.followers(
                 chains.nodes,

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tracekit.checks.consistency.causal_certificate import event_of, omitted
 from tracekit.checks.consistency.causal_order import ALL, Chains, chains_with_clocks
 from tracekit.checks.consistency.causal_saturation import saturate
 from tracekit.checks.consistency.causal_witness import Story
@@ -15,8 +16,8 @@ from tracekit.execution import Budget, Execution, Options
 from tracekit.registry import check
 from tracekit.results import CheckResult, Violation
 
-CERTIFIED = 1000
-"""Orders of up to so many operations are written out."""
+SHOWN = 5
+"""Operations that a sentence names."""
 
 
 @check("consistency.sequential", applies=applies, columns=("f", "value"), measured=True, search=True)
@@ -35,7 +36,7 @@ def sequential(execution: Execution, options: Options) -> CheckResult:
         First, orders that must hold are collected: each session's own; a write before the reads of it; and, if a
         write comes before a read of its key that returned another one, or after the other one, then before that one or
         after that read. A cycle among them is a violation, and is shown (CyclicOrder). Otherwise an order is looked
-        for: as recorded, and then by search.
+        for, session by session: first without going back, then by search.
 
     Example
         s1  write x 1,  read y nil
@@ -51,8 +52,9 @@ def sequential(execution: Execution, options: Options) -> CheckResult:
 
     Cost
         The problem is NP-complete. The orders that must hold: O(n k) a round, for n operations of k sessions, with 4 k
-        bytes an operation; mostly they decide. The search is exponential in k at worst; after --budget, or two
-        million remembered states, the verdict is unknown. It runs only where the check is required.
+        bytes an operation; mostly they decide, or leave an order that is found at once, O(n k). The search is
+        exponential in k at worst; after --budget, or a GiB of states from which no order exists, the verdict is
+        unknown. It runs only where the check is required.
 
     Reference
         Lamport, How to make a multiprocessor computer that correctly executes multiprocess programs, IEEE Trans.
@@ -76,9 +78,8 @@ def sequential(execution: Execution, options: Options) -> CheckResult:
         text = "No single order of all operations explains what was read: "
         cycle = Story(chains, saturated.edges).cycle("CyclicOrder", text, saturated.cursor, saturated.waits)
         return history.result([cycle], 1, method=method)
-    assert saturated.lists is not None
-    outcome = search(chains, saturated.lists, budget)
-    method += "; then a search" if outcome.states else "; then one order as recorded"
+    outcome = search(chains, saturated, budget)
+    method += "; then a search" if outcome.states else "; then one order, without going back"
     if outcome.found:
         return history.result((), 0, method=method, ambiguous=False, certificate=_certificate(chains, outcome))
     if outcome.exhausted:
@@ -89,20 +90,19 @@ def sequential(execution: Execution, options: Options) -> CheckResult:
         method=method,
         ambiguous=False,
         reasons=(_given_up(history, chains, outcome),),
-        tried=(f"--check consistency.sequential --budget {max(10 * options.budget_s, 600):g}s",),
-        facts={"states": outcome.states, "longest": len(outcome.order), "rounds": saturated.rounds},
+        tried=_advice(history, outcome, options),
+        facts={"states": outcome.states, "longest": outcome.longest, "rounds": saturated.rounds}
+        | {"stopped_at": _stopped(chains, outcome)},
     )
 
 
 def _certificate(chains: Chains, outcome: Outcome) -> dict[str, Any]:
-    if len(outcome.order) > CERTIFIED:
-        return {
-            "kind": "sequence",
-            "omitted": f"{len(outcome.order)} operations: more than {CERTIFIED}; the check derives it again",
-        }
     history = chains.history
-    rows = [int(history.operations.row[history.sessions.operation[chains.entry[u]]]) for u in outcome.order]
-    return {"kind": "sequence", "order": [history.execution.trace.event(row) for row in rows]}
+    left_out = omitted("sequence", len(outcome.order))
+    return left_out or {
+        "kind": "sequence",
+        "order": [event_of(history, int(chains.entry[u])) for u in outcome.order],
+    }
 
 
 def _exhausted(chains: Chains, outcome: Outcome) -> Violation:
@@ -114,16 +114,41 @@ def _exhausted(chains: Chains, outcome: Outcome) -> Violation:
     return Violation(
         "no-sequential-order",
         f"No order of all operations explains what was read: all were excluded. The longest beginning of one had "
-        f"{len(outcome.order)} of {len(chains.entry)} operations, and then none of these could be next: {named}"
+        f"{outcome.longest} of {len(chains.entry)} operations, and then none of these could be next: {named}"
         f"{' and others' if len(entries) > 3 else ''}.",
         history.execution.witness(witness),
-        facts={"states": outcome.states, "longest": len(outcome.order)},
+        facts={"states": outcome.states, "longest": outcome.longest},
     )
 
 
 def _given_up(history: SessionHistory, chains: Chains, outcome: Outcome) -> str:
-    at = history.execution.trace.event(history.row(int(chains.entry[outcome.stopped[0]]))) if outcome.stopped else "?"
+    """``the budget ended after 5 states of 90 operations of 3 sessions at 2 keys: ...``"""
+    sessions = history.sessions
+    sizes = f"{len(sessions):,} operations of {sessions.count:,} sessions at {len(sessions.names):,} keys"
+    waiting = [history.name(int(chains.entry[u])) for u in outcome.stopped[:SHOWN]]
+    more = f" and {len(outcome.stopped) - SHOWN} more" if len(outcome.stopped) > SHOWN else ""
     return (
-        f"{outcome.reason} after {outcome.states:,} states: the longest order found has {len(outcome.order)} of "
-        f"{len(chains.entry)} operations, and stopped before {at}"
+        f"{outcome.reason} after {outcome.steps:,} steps and {outcome.states:,} excluded states ({sizes}): the longest "
+        f"order found has {outcome.longest:,} operations, and then none of these could be next: "
+        f"{', '.join(waiting)}{more}"
     )
+
+
+def _stopped(chains: Chains, outcome: Outcome) -> list[dict[str, Any]]:
+    """The operations that the longest order left next, with their keys."""
+    history = chains.history
+    entries = [int(chains.entry[u]) for u in outcome.stopped[:LISTED]]
+    names = history.sessions.names
+    return [{"event": event_of(history, e), "key": names[int(history.sessions.key[e])]} for e in entries]
+
+
+def _advice(history: SessionHistory, outcome: Outcome, options: Options) -> tuple[str, ...]:
+    tried = []
+    if "budget" in outcome.reason:
+        tried.append(f"--check consistency.sequential --budget {max(10 * options.budget_s, 600):g}s")
+    if history.ambiguity:
+        tried.append("record distinct values for writes: then most of the order is determined before the search")
+    if history.sessions.open.any():
+        tried.append("let clients retry or read back what was not answered")
+    tried.append("--check consistency.causal: weaker, and decided in seconds")
+    return tuple(tried)

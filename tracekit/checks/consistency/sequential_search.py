@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.checks.consistency.causal_order import Chains
+from tracekit.checks.consistency.causal_saturation import Saturated
 from tracekit.execution import Budget
 from tracekit.history.sessions import AMBIGUOUS, INITIAL
-from tracekit.kernels import causal
+from tracekit.kernels import interleaving
+from tracekit.kernels.engine import COMPILE_FROM, kernels
 
 Int32 = NDArray[np.int32]
 
-ASKED = 256
-"""Steps between two looks at the budget."""
+MOST_BYTES = 1 << 30
+"""States from which no order exists may take so much memory."""
 
-MOST_STATES = 2_000_000
-"""Dead states that are remembered; about a GiB with ten sessions."""
+FIRST_STEPS = 10_000
+"""Steps with the first guess of what comes first; then the other guess has twice as many, and so on."""
+
+WORK = 2_000_000
+"""Looks at a session's next operation between two looks at the budget; a tenth of a second, compiled."""
+
+INTERPRETED = 2_000
+"""Steps that a small history is searched before anything is compiled."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,181 +36,144 @@ class Outcome:
 
     Attributes
     ----------
-    order: nodes of the order that was found, or of the longest beginning of one.
-    found: whether it is whole. exhausted: whether every order was excluded.
-    stopped: the operations that the longest beginning left, first of each chain. states: dead states seen.
+    order: nodes of the order that was found; empty where there is none.
+    found: whether there is one. exhausted: whether every order was excluded.
+    longest: how many operations the longest beginning had. stopped: what came next in each chain then.
+    states: dead states remembered. steps: how many steps were taken.
     reason: why the search gave up; empty where it did not.
     """
 
     order: list[int]
     found: bool
     exhausted: bool = False
+    longest: int = 0
     stopped: tuple[int, ...] = ()
     states: int = 0
+    steps: int = 0
     reason: str = ""
 
 
 def steps_of(chains: Chains) -> Int32:
-    """int32, shape (n, 5): kind, key, value, source and rank of each node, as the kernels want them."""
-    history = chains.history
-    sessions, entry = history.sessions, chains.entry
+    """int32, shape (n, 4): kind, key, value and source of each node, as the kernel wants them."""
+    sessions, entry = chains.history.sessions, chains.entry
     source = chains.nodes[:, 2]
-    steps = np.empty((len(entry), 5), np.int32)
-    values = np.unique(sessions.value, return_inverse=True)[1].astype(np.int32)[entry]
+    steps = np.empty((len(entry), 4), np.int32)
     may_be_initial = np.isin(sessions.value[entry], sessions.initial)
-    kind = np.where(sessions.open[entry], causal.OPEN, causal.WRITE)
+    kind = np.where(sessions.open[entry], interleaving.OPEN, interleaving.WRITE)
     read = ~sessions.write[entry]
-    kind[read] = causal.READ
+    kind[read] = interleaving.READ
     either = read & (source == AMBIGUOUS)
-    kind[either] = np.where(may_be_initial[either], causal.BLANK, causal.EITHER)
-    kind[either & sessions.unclear_keys[chains.nodes[:, 1]]] = causal.FREE
-    rank = np.empty(len(entry), np.int32)
-    row = history.operations.row[sessions.operation[entry]]
-    rank[np.argsort(row, kind="stable")] = np.arange(len(entry))
-    steps[:, 0], steps[:, 1], steps[:, 2], steps[:, 4] = kind, chains.nodes[:, 1], values, rank
-    steps[:, 3] = np.maximum(source, INITIAL)  # -1 in `current` is the initial value as well
+    kind[either] = np.where(may_be_initial[either], interleaving.BLANK, interleaving.EITHER)
+    kind[either & sessions.unclear_keys[chains.nodes[:, 1]]] = interleaving.FREE
+    steps[:, interleaving.KIND], steps[:, interleaving.KEY] = kind, chains.nodes[:, 1]
+    steps[:, interleaving.VALUE] = np.unique(sessions.value, return_inverse=True)[1][entry]
+    steps[:, interleaving.SOURCE] = np.maximum(source, INITIAL)  # -1 in `current` is the initial value as well
     return steps
 
 
-def search(chains: Chains, lists: tuple[Int32, Int32], budget: Budget) -> Outcome:
-    """First in the order of the recording, without going back, O(n k); then depth first over what each session did,
-    with dead states remembered: exponential in the sessions at worst. lists: the orders that must hold."""
-    steps, (heads, linked) = steps_of(chains), lists
-    n = len(steps)
-    pending = np.bincount(chains.read_from.start, minlength=n).astype(np.int32)
-    current = np.full(len(chains.history.sessions.names), -1, np.int32)
-    order = np.empty(n, np.int32)
-    count = chains.kernels.sequence(chains.starts, chains.nodes, steps, heads, linked, pending, current, order)
-    left = np.ones(n, np.bool_)
-    left[order[:count]] = False
-    if (steps[left, 0] == causal.OPEN).all():
-        return Outcome(order[:count].tolist(), True)
-    return _Search(chains, steps, heads, linked, budget).run()
+def search(chains: Chains, saturated: Saturated, budget: Budget) -> Outcome:
+    """Depth first over what each session did, with dead states remembered: exponential in the sessions at worst.
 
-
-@dataclass
-class _Search:
-    """Depth first. A state is how far each chain came and the last write of every key.
-
-    A read that fits happens at once: it changes nothing, so no order is lost. Then some write is next; not one that
-    would hide what a determined read still has to see.
+    Which write to try first is a guess: the one recorded first, or the one with the fewest operations before it in the
+    orders that must hold, which recorders whose clocks differ do not disturb. They take turns, with more and more steps
+    each, and what one excluded the other does not look at again.
     """
+    state = _Search(chains, saturated)
+    for turn in count():
+        ended = state.run(turn, FIRST_STEPS << turn, budget)
+        if ended == interleaving.FOUND:
+            return state.outcome(found=True)
+        if ended == interleaving.EXCLUDED:
+            return state.outcome(exhausted=True)
+        if ended == interleaving.FULL:
+            return state.outcome(reason="the memory for excluded states is full")
+        if budget.left < 0:
+            return state.outcome(reason="the budget ended")
+    raise AssertionError("turns never end")
 
-    chains: Chains
-    table: Int32
-    heads_of: Int32
-    linked: Int32
-    budget: Budget
-    dead: set[tuple[int, ...]] = field(default_factory=set)
 
-    def __post_init__(self) -> None:
-        self.steps: list[list[int]] = self.table.tolist()
-        self.heads: list[int] = self.heads_of.tolist()
-        self.edges: list[list[int]] = self.linked.tolist()
-        self.chain: list[int] = self.chains.nodes[:, 0].tolist()
-        self.starts: list[int] = self.chains.starts.tolist()
-        self.cursor = self.starts[:-1]
-        self.current = [-1] * len(self.chains.history.sessions.names)
-        self.pending: list[int] = np.bincount(self.chains.read_from.start, minlength=len(self.steps)).tolist()
-        self.order: list[int] = []
-        self.hidden: list[int] = []  # per write in `order`, what it replaced
+class _Search:
+    """The arrays of a search (see `tracekit.kernels.interleaving`)."""
 
-    def run(self) -> Outcome:
-        longest: tuple[list[int], tuple[int, ...]] = ([], ())
-        counter = 0
-        self._take_reads()
-        stack: list[tuple[list[int], int]] = [(self._choices(), len(self.order))]
-        while stack:
-            counter += 1
-            if self._is_whole():
-                return Outcome(list(self.order), True, states=len(self.dead))
-            if len(self.order) > len(longest[0]):
-                longest = (list(self.order), self._next())
-            if counter % ASKED == 0 and (self.budget.left < 0 or len(self.dead) > MOST_STATES):
-                what = "the budget ended" if self.budget.left < 0 else "the memory for remembered states is full"
-                return Outcome(*longest[:1], False, stopped=longest[1], states=len(self.dead), reason=what)
-            choices, mark = stack[-1]
-            self._back_to(mark)
-            if not choices:
-                self.dead.add(self._state())
-                stack.pop()
-                continue
-            self._write(choices.pop())
-            self._take_reads()
-            if self._state() not in self.dead:
-                stack.append((self._choices(), len(self.order)))
-        return Outcome(longest[0], False, exhausted=True, stopped=longest[1] or self._next(), states=len(self.dead))
+    def __init__(self, chains: Chains, saturated: Saturated) -> None:
+        assert saturated.lists is not None and saturated.past is not None
+        self.chains, self.lists = chains, saturated.lists
+        self.steps = steps_of(chains)
+        n, keys = len(self.steps), len(chains.history.sessions.names)
+        kind, key = self.steps[:, interleaving.KIND], self.steps[:, interleaving.KEY]
+        undetermined = np.isin(kind, (interleaving.EITHER, interleaving.BLANK))
+        self.is_open_key = np.zeros(keys, np.bool_)
+        self.is_open_key[key[undetermined]] = True
+        self.open_keys = np.flatnonzero(self.is_open_key).astype(np.int32)
+        source = self.steps[:, interleaving.SOURCE]
+        awaited = np.where(source >= 0, source, n + key)[kind == interleaving.READ]
+        self.all_pending = np.bincount(awaited, minlength=n + keys).astype(np.int32)
+        row = chains.history.operations.row[chains.history.sessions.operation[chains.entry]]
+        self.ranks = [_places(row), _places(saturated.past)]
+        width = chains.count + len(self.open_keys)
+        self.most_states = MOST_BYTES // (4 * (width + 4))
+        self.states, self.table = np.empty((256, width), np.int32), np.full(1024, -1, np.int32)
+        self.hidden, self.branches = np.empty(n, np.int32), np.empty((n + 1, 2), np.int32)
+        self.reached = chains.starts[:-1].copy()
+        self.progress = np.zeros(interleaving.PROGRESS, np.int64)
+        self.kernels = kernels("interleaving", work=chains.work)
+        self._begin()
 
-    def _state(self) -> tuple[int, ...]:
-        return (*self.cursor, *self.current)
+    def _begin(self) -> None:
+        """Back to the beginning; what is known of dead states is kept."""
+        self.cursor, self.pending = self.chains.starts[:-1].copy(), self.all_pending.copy()
+        self.current, self.order = np.full(len(self.is_open_key), -1, np.int32), np.empty(len(self.steps), np.int32)
+        self.progress[[interleaving.COUNT, interleaving.DEPTH, interleaving.PHASE]] = 0, 0, interleaving.ADVANCE
 
-    def _next(self) -> tuple[int, ...]:
-        return tuple(u for c, u in enumerate(self.cursor) if u < self.starts[c + 1])
+    def run(self, turn: int, steps: int, budget: Budget) -> int:
+        """One turn: from the beginning with one guess, for so many steps or until the budget ends."""
+        self._begin()
+        end = self.progress[interleaving.STEPS] + steps
+        while (left := int(end - self.progress[interleaving.STEPS])) > 0:
+            at_once = max(1, WORK // (interleaving.TRIED * max(self.chains.count, 1)))
+            if self.chains.work < COMPILE_FROM:
+                at_once = INTERPRETED
+                if self.progress[interleaving.STEPS] >= INTERPRETED:
+                    self.kernels = kernels("interleaving", work=COMPILE_FROM)
+            ended: int = self.kernels.run(
+                self.chains.starts, self.chains.nodes, self.steps, *self.lists, self.ranks[turn % 2], self.open_keys,
+                self.is_open_key, self.cursor, self.current, self.pending, self.hidden, self.order, self.branches,
+                self.states, self.table, self.reached, self.progress, min(left, at_once),
+            )  # fmt: skip
+            if ended == interleaving.FULL and len(self.states) < self.most_states:
+                self._grow()
+            elif ended != interleaving.LEFT:
+                return ended
+            if budget.left < 0:
+                break
+        return interleaving.LEFT
 
-    def _is_whole(self) -> bool:
-        # An open write ends its chain, and may never have happened.
-        return all(self.steps[u][0] == causal.OPEN for u in self._next())
+    def _grow(self) -> None:
+        """Room for twice as many states."""
+        count, width = self.states.shape
+        more = np.empty((min(2 * count, self.most_states), width), np.int32)
+        more[:count] = self.states
+        slots = 1 << int(2 * len(more)).bit_length()
+        self.states, self.table = more, np.full(slots, -1, np.int32)
+        self.kernels.enter(self.states, count, self.table)
 
-    def _choices(self) -> list[int]:
-        """Writes that may be next, those recorded first at the end."""
-        found = [
-            u for u in self._next() if self.steps[u][0] <= causal.OPEN and not self._hides(u) and not self._blocked(u)
-        ]
-        return sorted(found, key=lambda u: -self.steps[u][4])
+    def outcome(self, found: bool = False, exhausted: bool = False, reason: str = "") -> Outcome:
+        """What came of it."""
+        ends = self.chains.starts[1:]
+        return Outcome(
+            order=self.order[: self.progress[interleaving.COUNT]].tolist() if found else [],
+            found=found,
+            exhausted=exhausted,
+            longest=int(self.progress[interleaving.LONGEST]),
+            stopped=tuple(self.reached[self.reached < ends].tolist()),
+            states=int(self.progress[interleaving.STATES]),
+            steps=int(self.progress[interleaving.STEPS]),
+            reason=reason,
+        )
 
-    def _hides(self, u: int) -> bool:
-        now = self.current[self.steps[u][1]]
-        return now >= 0 and self.pending[now] > 0
 
-    def _blocked(self, u: int) -> bool:
-        e = self.heads[u]
-        while e >= 0:
-            start, e = self.edges[e]
-            if start >= self.cursor[self.chain[start]]:
-                return True
-        return False
-
-    def _fits(self, u: int) -> bool:
-        kind, key, value, source, _ = self.steps[u]
-        now = self.current[key]
-        if kind == causal.READ:
-            return now == source
-        if kind == causal.FREE:
-            return True
-        if now < 0:
-            return kind == causal.BLANK
-        return self.steps[now][2] == value
-
-    def _take_reads(self) -> None:
-        moved = True
-        while moved:
-            moved = False
-            for c in range(len(self.cursor)):
-                while (u := self.cursor[c]) < self.starts[c + 1]:
-                    if self.steps[u][0] <= causal.OPEN or not self._fits(u) or self._blocked(u):
-                        break
-                    self._count(u, -1)
-                    self.cursor[c] += 1
-                    self.order.append(u)
-                    moved = True
-
-    def _write(self, u: int) -> None:
-        key = self.steps[u][1]
-        self.hidden.append(self.current[key])
-        self.current[key] = u
-        self.cursor[self.chain[u]] += 1
-        self.order.append(u)
-
-    def _back_to(self, mark: int) -> None:
-        while len(self.order) > mark:
-            u = self.order.pop()
-            self.cursor[self.chain[u]] -= 1
-            if self.steps[u][0] <= causal.OPEN:
-                self.current[self.steps[u][1]] = self.hidden.pop()
-            else:
-                self._count(u, 1)
-
-    def _count(self, u: int, more: int) -> None:
-        kind, _, _, source, _ = self.steps[u]
-        if kind == causal.READ and source >= 0:
-            self.pending[source] += more
+def _places(values: NDArray[np.int64]) -> Int32:
+    """The place of each in ascending order, the earlier of equals first."""
+    out = np.empty(len(values), np.int32)
+    out[np.argsort(values, kind="stable")] = np.arange(len(values))
+    return out
