@@ -56,9 +56,10 @@ def program_of(calls: Sequence[Sequence[Call]]) -> list[list[Op]]:
 def rows_of_call(process: str, call: Call) -> list[dict[str, Any]]:
     """Invocation and completion, where there is one."""
     common = {"process": process, "f": "read" if call.f == "r" else "write", "key": call.key}
-    rows = [common | {"kind": "invoke", "value": call.value if call.f == "w" else None}]
+    argument = call.value if call.f == "w" else None
+    rows: list[dict[str, Any]] = [{**common, "kind": "invoke", "value": argument}]
     if call.outcome != "lost":
-        rows.append(common | {"kind": call.outcome, "value": call.value if call.outcome == "ok" else None})
+        rows.append({**common, "kind": call.outcome, "value": call.value if call.outcome == "ok" else None})
     return rows
 
 

@@ -12,7 +12,6 @@ from tests.strategies import examples
 from tracekit.analysis import analyze
 from tracekit.checks.consistency.causal_order import ALL, CausalOrder, chains_of, chains_with_clocks, lists
 from tracekit.checks.consistency.causal_saturation import saturate, with_conflicts
-from tracekit.checks.consistency.sequential_search import search
 from tracekit.execution import Budget, Execution, Options
 from tracekit.kernels.engine import kernels
 from tracekit.results import CheckResult, Verdict
@@ -150,12 +149,11 @@ def test_the_compiled_kernels_say_the_same(sessions: list[list[Op]]) -> None:
         everything = chains_with_clocks(chains.history, np.ones(len(chains.entry), np.bool_))
         everything.__dict__["kernels"] = module
         whole = saturate(everything, everything.readers, ALL, everything.branches, Budget(60), total=True)
-        order = search(everything, whole.lists, Budget(60)) if whole.lists else None
         causal = CausalOrder(chains, chains.branches, ALL, heads, linked, clocks, cursor, waits, "")
         stale = [] if causal.cyclic else causal.overwritten().tolist()
         conflicts = None if causal.cyclic else len(with_conflicts(causal).edges)
         found.append(
-            [clocks.tolist(), waits.tolist(), stale, conflicts, whole.cyclic, whole.rounds, order and order.order]
+            [clocks.tolist(), waits.tolist(), stale, conflicts, whole.cyclic, whole.rounds]
             + [(v.cyclic, v.missed, v.rounds, len(v.edges)) for v in views]
         )
     assert found[0] == found[1]

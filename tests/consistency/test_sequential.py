@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import random
+import time
+
+import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.consistency.programs import program, programs, trace_of
+from tests.consistency.many_sessions import draw
+from tests.consistency.programs import program, program_of, programs, trace_of
 from tests.consistency.test_causal import FIGURE_2, check_witness, judge
 from tests.oracle.causal import Op, Program, is_sequential
 from tests.strategies import examples
+from tracekit.checks.consistency.causal_order import ALL, chains_with_clocks
+from tracekit.checks.consistency.causal_saturation import saturate
+from tracekit.checks.consistency.sequential_search import Search
+from tracekit.checks.consistency.session_history import history_of
+from tracekit.execution import Budget, Execution
+from tracekit.kernels import interleaving
+from tracekit.kernels.engine import kernels
 from tracekit.results import CheckResult, Verdict
 
 SC = "consistency.sequential"
@@ -84,8 +97,63 @@ def test_an_order_is_excluded_by_the_search_alone() -> None:
     assert found.anomaly == "no-sequential-order" and found.facts["states"] > 0
 
 
-def test_out_of_budget_it_is_unknown_and_says_how_far_it_came() -> None:
+def repeated(seed: int, sessions: int = 4, operations: int = 400) -> list[list[Op]]:
+    """Writes of few values, and reads that take them at random."""
+    draw = random.Random(seed)
+    return [
+        [Op(draw.choice("rw"), draw.choice("xyz"), draw.choice((1, 2))) for _ in range(operations // sessions)]
+        for _ in range(sessions)
+    ]
+
+
+def test_out_of_budget_it_is_unknown_and_says_where_it_stands() -> None:
     writers = " | ".join(" ".join(f"w({k}{v})" for v in (1, 2, 1, 2, 1, 2) for k in "xyz") for _ in range(5))
-    found = judge(trace_of(program(writers + " | " + "r(x1) r(y2) r(x2) r(z1) " * 30)), SC, budget_s=0.2)
-    assert found.verdict is Verdict.UNKNOWN
-    assert "the budget ended" in found.reasons[0] and found.facts["longest"] > 0 and found.tried
+    sessions = program(writers + " | " + "r(x1) r(y2) r(x2) r(z1) " * 30)
+    began = time.monotonic()
+    found = judge(trace_of(sessions), SC, budget_s=0.3)
+    assert time.monotonic() - began < 15, "a long step took no look at the budget; compiling alone takes some seconds"
+    assert found.verdict is Verdict.UNKNOWN and found.facts["longest"] > 0
+    [reason] = found.reasons
+    assert reason.startswith("the budget ended after ") and "(210 operations of 6 sessions at 3 keys)" in reason
+    assert "none of these could be next: s" in reason and " at key " in reason
+    assert {entry["key"] for entry in found.facts["stopped_at"]} <= set("xyz")
+    assert any("--budget" in way for way in found.tried) and any("distinct values" in way for way in found.tried)
+
+
+@examples(100)
+@given(st.integers(0, 2**60), st.booleans())
+def test_the_compiled_search_takes_the_same_steps(seed: int, unique: bool) -> None:
+    """Until it is decided, or for a number of steps; whatever the number of steps between two looks at the budget."""
+    rng = random.Random(seed)
+    execution = Execution(trace_of(program_of(draw(rng, 24, unique))))
+    if "value" not in execution.trace:
+        return
+    history = history_of(execution)
+    chains = chains_with_clocks(history, np.ones(len(history.sessions), np.bool_))
+    saturated = saturate(chains, chains.readers, ALL, chains.branches, Budget(60), total=True)
+    if saturated.lists is None or len(history.thin_air()):
+        return
+    found = []
+    for work, at_once in ((0, 1), (0, 300), (10**9, 7), (10**9, 300)):
+        searched = Search(chains, saturated)
+        searched.kernels, searched.at_once = kernels("interleaving", work=work), at_once
+        ended = [searched.run(turn, 60, Budget(60)) for turn in range(4)]
+        outcome = searched.outcome(found=ended[-1] == interleaving.FOUND)
+        found.append((ended, outcome, searched.states[: outcome.states].tolist()))
+    assert all(other == found[0] for other in found)
+
+
+def test_it_grows_with_what_it_must_remember() -> None:
+    """More states than the first table holds, and the same answer as without room to remember many."""
+    execution = Execution(trace_of(repeated(3)))
+    history = history_of(execution)
+    chains = chains_with_clocks(history, np.ones(len(history.sessions), np.bool_))
+    saturated = saturate(chains, chains.readers, ALL, chains.branches, Budget(60), total=True)
+    searched = Search(chains, saturated)
+    searched.run(0, 30_000, Budget(60))
+    states = searched.states[: searched.outcome().states]
+    assert len(states) > 256 and len(np.unique(states, axis=0)) == len(states)
+    assert sorted(searched.table[searched.table >= 0].tolist()) == list(range(len(states)))
+    small = Search(chains, saturated)
+    small.most_states = 256
+    assert small.run(0, 30_000, Budget(60)) == interleaving.FULL

@@ -30,7 +30,7 @@ INTERPRETED = 2_000
 """Steps that a small history is searched before anything is compiled."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class Outcome:
     """What a search came to.
 
@@ -78,7 +78,7 @@ def search(chains: Chains, saturated: Saturated, budget: Budget) -> Outcome:
     orders that must hold, which recorders whose clocks differ do not disturb. They take turns, with more and more steps
     each, and what one excluded the other does not look at again.
     """
-    state = _Search(chains, saturated)
+    state = Search(chains, saturated)
     for turn in count():
         ended = state.run(turn, FIRST_STEPS << turn, budget)
         if ended == interleaving.FOUND:
@@ -92,8 +92,13 @@ def search(chains: Chains, saturated: Saturated, budget: Budget) -> Outcome:
     raise AssertionError("turns never end")
 
 
-class _Search:
-    """The arrays of a search (see `tracekit.kernels.interleaving`)."""
+class Search:
+    """The arrays of a search (see `tracekit.kernels.interleaving`); kept between its turns.
+
+    Attributes
+    ----------
+    kernels: the kernels that run it. at_once: steps between two looks at the budget.
+    """
 
     def __init__(self, chains: Chains, saturated: Saturated) -> None:
         assert saturated.lists is not None and saturated.past is not None
@@ -117,6 +122,8 @@ class _Search:
         self.reached = chains.starts[:-1].copy()
         self.progress = np.zeros(interleaving.PROGRESS, np.int64)
         self.kernels = kernels("interleaving", work=chains.work)
+        small = chains.work < COMPILE_FROM
+        self.at_once = INTERPRETED if small else max(1, WORK // (interleaving.TRIED * chains.count))
         self._begin()
 
     def _begin(self) -> None:
@@ -130,15 +137,12 @@ class _Search:
         self._begin()
         end = self.progress[interleaving.STEPS] + steps
         while (left := int(end - self.progress[interleaving.STEPS])) > 0:
-            at_once = max(1, WORK // (interleaving.TRIED * max(self.chains.count, 1)))
-            if self.chains.work < COMPILE_FROM:
-                at_once = INTERPRETED
-                if self.progress[interleaving.STEPS] >= INTERPRETED:
-                    self.kernels = kernels("interleaving", work=COMPILE_FROM)
+            if self.progress[interleaving.STEPS] >= INTERPRETED:
+                self.kernels = kernels("interleaving", work=COMPILE_FROM)
             ended: int = self.kernels.run(
                 self.chains.starts, self.chains.nodes, self.steps, *self.lists, self.ranks[turn % 2], self.open_keys,
                 self.is_open_key, self.cursor, self.current, self.pending, self.hidden, self.order, self.branches,
-                self.states, self.table, self.reached, self.progress, min(left, at_once),
+                self.states, self.table, self.reached, self.progress, min(left, self.at_once),
             )  # fmt: skip
             if ended == interleaving.FULL and len(self.states) < self.most_states:
                 self._grow()
