@@ -145,7 +145,7 @@ def test_the_compiled_search_takes_the_same_steps(seed: int, unique: bool) -> No
 
 def test_it_grows_with_what_it_must_remember() -> None:
     """More states than the first table holds, and the same answer as without room to remember many."""
-    execution = Execution(trace_of(repeated(3)))
+    execution = Execution(trace_of(repeated(1)))
     history = history_of(execution)
     chains = chains_with_clocks(history, np.ones(len(history.sessions), np.bool_))
     saturated = saturate(chains, chains.readers, ALL, chains.branches, Budget(60), total=True)
