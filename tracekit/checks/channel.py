@@ -44,7 +44,8 @@ def delivery(execution: Execution, options: Options) -> CheckResult:
     Cannot see
         Whether a message that was never received was lost or still under way at the end: it is counted as undelivered.
         Contents that were not recorded. A receive without a send is excused where the recording may have missed
-        the send: rows were set aside, or a process's start or end is not covered.
+        the send: rows were set aside, a process's start or end is not covered, or a send carries no id. Receives
+        without an id are not judged, and a verdict is then unknown.
 
     Cost
         O(n), after the matching of sends and receives.
@@ -62,11 +63,18 @@ def delivery(execution: Execution, options: Options) -> CheckResult:
         return CheckResult(reasons=(f"{communication:,} sends and receives carry no message id (column message)",))
     found = _Findings(execution)
     reasons: list[str] = []
-    excuse = may_miss_events(trace)
+    missed = may_miss_events(trace)
+    unsent, unreceived = (
+        f"{len(rows):,} {what} carry no message id" if len(rows) else ""
+        for rows, what in zip(messages.nameless, ("sends", "receives"), strict=True)
+    )
+    excuse = missed or unsent
     if excuse and len(messages.orphans):
         reasons.append(f"{len(messages.orphans):,} receives have no send, but {excuse}")
     elif len(messages.orphans):
         found.orphans()
+    if unreceived:
+        reasons.append(f"{unreceived}: whether their messages were sent, and sent to them, is unknown")
     found.cycle()
     found.wrong_ends()
     found.other_contents()
@@ -78,7 +86,9 @@ def delivery(execution: Execution, options: Options) -> CheckResult:
     reliable = bool(trace.run.channels.get("reliable"))
     if reliable:
         found.delivered_twice()
-        why_not = excuse if trace.run.quiescent else "the run is not marked quiescent: they may have been under way"
+        why_not = missed or unreceived
+        if not trace.run.quiescent:
+            why_not = "the run is not marked quiescent: they may have been under way"
         if not why_not:
             found.never_delivered()
         elif len(messages.undelivered):

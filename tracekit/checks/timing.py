@@ -97,6 +97,8 @@ def synchrony(execution: Execution, options: Options) -> CheckResult:
     unknown = f"{unjudged:,} messages went between clocks of which nobody declared how far they differ (bounds.skew_ns)"
     late = clock.late(bound, execution.trace.run.bounds.get("gst_ns"))
     missing, excuse = _missing(execution, clock, bound), may_miss_events(execution.trace)
+    if not excuse and len(execution.messages.nameless[1]):
+        excuse = f"{len(execution.messages.nameless[1]):,} receives carry no message id"
     reasons = [unknown] if unjudged else []
     if excuse and len(missing):
         reasons.append(f"{len(missing):,} messages were not received by their deadline, but {excuse}")

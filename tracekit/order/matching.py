@@ -64,6 +64,13 @@ class Messages:
         return np.flatnonzero((self.trace.kind == Kind.SEND) & (self.identity >= 0))
 
     @cached_property
+    def nameless(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows of sends, and of receives, that do not tell which message they are about: they carry no id."""
+        unnamed = self.identity < 0
+        kind = self.trace.kind
+        return np.flatnonzero(unnamed & (kind == Kind.SEND)), np.flatnonzero(unnamed & (kind == Kind.RECEIVE))
+
+    @cached_property
     def orphans(self) -> NDArray[np.int64]:
         """Rows of receives whose message nobody sent."""
         found = self.receives[self.send_of[self.receives] < 0]
