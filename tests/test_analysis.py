@@ -164,3 +164,11 @@ class TestPages:
 def test_the_json_is_the_contract(rows: list[dict[str, Any]]) -> None:
     out = json.loads(json.dumps(analyze(built(rows)).to_json()))
     jsonschema.validate(out, SCHEMA)
+
+
+def test_how_messages_were_joined_is_told_even_where_none_were() -> None:
+    sent: dict[str, Any] = {"process": "a", "kind": "send", "peer": "b", "lamport": 1}
+    rows = [sent, {"process": "b", "kind": "receive", "peer": "a", "lamport": 2}]
+    assert any("within processes only" in phrase for phrase in analyze(built(rows)).rests_on)
+    declared = built(rows, Run(channels={"fifo": True, "reliable": True}))
+    assert any("k-th send and k-th receive" in phrase for phrase in analyze(declared).rests_on)

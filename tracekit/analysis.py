@@ -201,7 +201,7 @@ def _rests_on(execution: Execution, results: Sequence[CheckResult]) -> tuple[str
     """What the verdicts suppose, each said once."""
     trace = execution.trace
     phrases = []
-    if len(execution.messages.receives) or "vclock" in trace:
+    if "vclock" in trace or bool(trace.is_kind(Kind.SEND, Kind.RECEIVE).any()):
         phrases.append(execution.happens_before.words)
     if not trace.run.coverage:
         phrases.append("coverage: the recording is whole (assumed)")
