@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tracekit.analysis import analyze
@@ -9,7 +11,8 @@ from tracekit.errors import TracekitError
 from tracekit.execution import Options
 from tracekit.results import Verdict
 from tracekit.trace.builder import TraceBuilder
-from tracekit.trace.trace import Trace
+from tracekit.trace.run import Run
+from tracekit.trace.trace import SetAside, SetAsides, Trace
 
 
 def two_leaders(told: bool) -> Trace:
@@ -78,3 +81,27 @@ def test_a_mistake_points_at_its_column() -> None:
     with pytest.raises(TracekitError) as caught:
         analyze(two_leaders(told=True), options=Options(never=('raft.rol["n1"] == 1',)))
     assert caught.value.code == "TK304"
+
+
+def test_what_was_set_aside_or_not_recorded_decides_nothing() -> None:
+    bad_row = SetAside("row 9", "the row has no known kind", "x")
+    bad_field = SetAside("row 9", "raft.role is no text", "x", "raft.role")
+    other_field = SetAside("row 9", "a Lamport timestamp is negative or 2^63 and above", "x", "lamport")
+    started = {"n1": {"start": True, "end": False}}
+    never, inevitable = Options(never=(TWO,)), Options(inevitable=(TWO,))
+    for told, options, aside, coverage, verdict in (
+        (True, never, bad_row, {}, Verdict.UNKNOWN),
+        (False, never, bad_row, {}, Verdict.UNKNOWN),
+        (True, never, bad_field, {}, Verdict.UNKNOWN),
+        (True, never, other_field, {}, Verdict.HOLDS),
+        (False, never, other_field, {}, Verdict.VIOLATED),
+        (False, never, None, {"n2": {"start": False}}, Verdict.UNKNOWN),
+        (False, never, None, started, Verdict.VIOLATED),
+        (False, inevitable, None, started, Verdict.UNKNOWN),
+        (False, inevitable, bad_row, {}, Verdict.UNKNOWN),
+        (False, inevitable, None, {}, Verdict.VIOLATED),
+    ):
+        trace = replace(two_leaders(told), run=Run(coverage=coverage), set_aside=SetAsides.of([aside] if aside else []))
+        found = next(c for c in analyze(trace, options=options).required if c.check.startswith("predicate."))
+        assert found.verdict is verdict, (told, aside, coverage)
+        assert verdict is not Verdict.UNKNOWN or "by what is left" in found.reasons[0]

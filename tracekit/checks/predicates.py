@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from tracekit.checks.channel import may_miss_events
 from tracekit.execution import Execution, Options
 from tracekit.order.expressions import fields_of, parse
 from tracekit.order.predicates import Detection, definitely, possibly
@@ -39,7 +41,9 @@ def never(execution: Execution, options: Options) -> CheckResult:
 
     Cannot see
         States between two recorded events of a process: fields change where they are recorded. A field keeps its value
-        through a crash: write `and up`, where a crashed process should not count.
+        through a crash: write `and up`, where a crashed process should not count. Where rows, or fields that matter,
+        were set aside, or a process's start is not recorded, a message may be missing that forbids the state: then a
+        verdict is unknown.
 
     Cost
         Conditions on single processes, combined by and, or, not and count: O(n + p^2 m) for m stretches of true states.
@@ -53,6 +57,7 @@ def never(execution: Execution, options: Options) -> CheckResult:
     found = [
         possibly(execution, text, skew_ns=options.skew_ns or None, budget_s=options.budget_s) for text in options.never
     ]
+    found = [_excused(execution, text, one, yes=True) for text, one in zip(options.never, found, strict=True)]
     violations = [
         _violation(execution, text, "possible-state", f"The run may have been in a state in which {text}", one)
         for text, one in zip(options.never, found, strict=True)
@@ -81,7 +86,8 @@ def inevitable(execution: Execution, options: Options) -> CheckResult:
         Happens-before (messages, or vector clocks) and the fields that the expression names.
 
     Cannot see
-        States between two recorded events of a process. Whether the state lasted.
+        States between two recorded events of a process. Whether the state lasted. Where events may be missing, these
+        may have fulfilled it: then a verdict is unknown.
 
     Cost
         One conjunction of conditions on single processes: O(n + p^2 m) for m stretches of true states. Anything else:
@@ -93,10 +99,31 @@ def inevitable(execution: Execution, options: Options) -> CheckResult:
     """
     skew, budget = options.skew_ns or None, options.budget_s
     found = [definitely(execution, text, skew_ns=skew, budget_s=budget) for text in options.inevitable]
+    found = [_excused(execution, text, one, yes=False) for text, one in zip(options.inevitable, found, strict=True)]
     violations = [
         _avoidable(execution, text) for text, one in zip(options.inevitable, found, strict=True) if one.answer is False
     ]
     return _result(options.inevitable, found, violations)
+
+
+def _excused(execution: Execution, text: str, found: Detection, yes: bool) -> Detection:
+    """The answer, undecided where events that the recording lacks could turn it. yes: which answer is a violation.
+
+    A missing message may forbid a cut that looks consistent; any missing event may fulfil what was never fulfilled.
+    """
+    trace = execution.trace
+    why = trace.set_aside.spoiling(lambda name: name in text or name in {"message", "vclock", "peer", "time_ns"})
+    if not why and yes and found.answer:
+        late = sorted(name for name, ends in trace.run.coverage.items() if ends.get("start") is False)
+        why = f"the start of {', '.join(late[:3])} is not recorded" if late else ""
+    elif not why and not yes and found.answer is False:
+        why = may_miss_events(trace)
+    if not why or found.answer is None:
+        return found
+    seen = "some state fulfils it" if found.answer else "no state fulfils it"
+    if not yes:
+        seen = "every order passes it" if found.answer else "some order avoids it"
+    return replace(found, answer=None, reason=f"{why}; by what is left, {seen}")
 
 
 def _result(texts: Sequence[str], found: Sequence[Detection], violations: Sequence[Violation]) -> CheckResult:

@@ -128,7 +128,10 @@ class HappensBefore:
         if not len(self.receives):
             return "order: within processes only (no message has both its send and a receive)"
         if self.messages.identified:
-            return "order: message ids"
+            unknown = int(np.count_nonzero((self.trace.kind == Kind.RECEIVE) & (self.messages.send_of < 0)))
+            return "order: message ids" + (
+                f" (receives without a known send, which order nothing: {unknown:,})" if unknown else ""
+            )
         return "order: k-th send and k-th receive of each channel (declared FIFO and reliable)"
 
     @cached_property
