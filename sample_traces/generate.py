@@ -94,6 +94,29 @@ SIMULATED = (
 )  # fmt: skip
 
 
+PAXOS = tuple(
+    simulated(
+        f"paxos-{mutant or 'healthy'}", about, check, anomaly,
+        Simulation(nodes=3, seed=seed, mutant=mutant, operations=4, clients=2), "paxos",
+    )
+    for mutant, seed, check, anomaly, about in (
+        (None, 1, "", "", "Two clients put values forward in two instances; everything holds."),
+        ("ignore-accepted", 1, "paxos.value-choice", "value-not-left-by-a-quorum",
+         "A proposer is told of an accepted value and proposes its own."),
+        ("forget-promise", 0, "paxos.promise-monotonic", "promise-lowered",
+         "An acceptor restarts without its promise and makes a lower one."),
+        ("accept-anything", 3, "paxos.promise-monotonic", "promise-broken",
+         "An acceptor accepts a proposal below what it has promised."),
+        ("reuse-ballot", 18, "paxos.unique-ballot", "ballot-begun-twice",
+         "A proposer restarts and begins the same ballot again."),
+        ("shared-numbers", 9, "paxos.unique-ballot", "ballot-of-two-proposers", "Two proposers use the same ballot."),
+        ("small-quorum", 2, "paxos.quorum", "proposed-without-quorum",
+         "A proposer proposes with its own promise only."),
+        ("invent-value", 0, "paxos.validity", "value-never-put-forward", "A value is chosen that nobody put forward."),
+    )
+)  # fmt: skip
+
+
 def trace(rows: list[Row], processes: Sequence[str] = (), **run: Any) -> Trace:
     """Rows as a trace of the processes that occur, unless others are given."""
     builder = TraceBuilder(processes or list(dict.fromkeys(row["process"] for row in rows)), Run(**run))
@@ -256,6 +279,15 @@ def raft() -> Iterator[Sample]:
         yield Sample(f"raft-{anomaly}", about, check, anomaly, make)
 
 
+def paxos() -> Iterator[Sample]:
+    """Breaches of Paxos' rules that show most clearly in a few events."""
+    learn: Row = {"kind": "internal", "name": "paxos.learn", "paxos.instance": 1}
+    rows = [{"process": f"n{i}", **learn, "paxos.value": value} for i, value in ((1, "x"), (2, "y"))]
+    check, anomaly = "paxos.agreement", "two-values-chosen"
+    make = partial(trace, rows, protocol="paxos", claims=(check,))
+    yield Sample(f"paxos-{anomaly}", "Two processes learn two values of one instance.", check, anomaly, make)
+
+
 def history(*operations: tuple[str, str, Any, int, int]) -> list[Row]:
     """Operations (process, f, value, start, end) as invoke and ok events; the value of a read is what it returned."""
     rows: list[Row] = []
@@ -406,6 +438,7 @@ HEALTHY_SNAPSHOTS = tuple(
 SAMPLES: tuple[Sample, ...] = (
     *SIMULATED, *HEALTHY_SNAPSHOTS, *clocks(), *hybrid_clocks(), *channels(), *declared_bounds(), *raft(), *snapshots(),
     *colored_snapshots(), *histories(),
+    *PAXOS, *paxos(),
 )  # fmt: skip
 
 

@@ -1,0 +1,110 @@
+"""Who the acceptors are, and how many of them are a quorum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tracekit.checks.doubts import not_covered
+from tracekit.checks.evidence import recorded
+from tracekit.checks.paxos.history import Int64, paxos_history
+from tracekit.execution import Execution
+from tracekit.trace.columns import Column, ListColumn
+
+
+@dataclass(frozen=True, eq=False)
+class Acceptors:
+    """The acceptors of a run; a majority of them is a quorum.
+
+    Attributes
+    ----------
+    codes: processes whose steps are recorded, ascending.
+    partial: those of them of which the recording is declared not to be whole.
+    unseen: how many more there are, of which nothing is recorded.
+    declared: whether the run says who they are, or how many.
+    reason: why they are not known; empty where they are.
+    """
+
+    codes: Int64
+    partial: Int64
+    unseen: int
+    declared: bool
+    reason: str = ""
+
+    @property
+    def count(self) -> int:
+        """All of them."""
+        return len(self.codes) + self.unseen
+
+    @property
+    def majority(self) -> int:
+        """How many are a quorum."""
+        return self.count // 2 + 1
+
+    @property
+    def doubtful(self) -> int:
+        """How many may have done what is not recorded."""
+        return self.unseen + len(self.partial)
+
+    @property
+    def rests_on(self) -> tuple[str, ...]:
+        """What a verdict supposes, for people."""
+        if self.declared:
+            return ()
+        return (f"acceptors: the {len(self.codes)} processes that promise or accept (assumed)",)
+
+    def among(self, processes: Int64) -> Int64:
+        """The place of each process in `codes`; -1 for those that are no acceptors."""
+        at = np.searchsorted(self.codes, processes)
+        at[at == len(self.codes)] = 0
+        if not len(self.codes):
+            return np.full(len(processes), -1, np.int64)
+        return np.where(self.codes[at] == processes, at, -1)
+
+
+def acceptors(execution: Execution) -> Acceptors:
+    """Reads paxos.acceptors; never recorded: the processes that promise or accept, and as many more as n says.
+
+    Use it through ``execution.derive(acceptors)``. O(n).
+    """
+    history, trace = execution.derive(paxos_history), execution.trace
+    column = trace.lists("paxos.acceptors")
+    partial = np.array(sorted(not_covered(execution)), np.int64)
+    acting = np.unique(np.concatenate([history.promises.process, history.acceptances.process]))
+    if column is None or not recorded(execution, "paxos.acceptors"):
+        unseen = max((trace.run.n or 0) - len(acting), 0)
+        return Acceptors(acting, np.intersect1d(acting, partial), unseen, trace.run.n is not None)
+    rows = np.flatnonzero(column.present)
+    keys = _keys(column, rows)
+    if bool((keys != keys[0]).any()):
+        why = "paxos.acceptors is not the same everywhere, and changes of the acceptors are not followed"
+        return Acceptors(acting, partial, 0, True, why)
+    names = {name for name in column.at(int(rows[0])) or () if name}
+    if not names:
+        return Acceptors(acting, partial, 0, True, "paxos.acceptors names nobody")
+    present = np.unique(trace.process[_of_paxos(execution)])
+    codes = np.array(sorted(c for c in present.tolist() if trace.processes[c] in names), np.int64)
+    return Acceptors(codes, np.intersect1d(codes, partial), len(names) - len(codes), True)
+
+
+def _of_paxos(execution: Execution) -> Int64:
+    """Rows of events of Paxos: a process with any of them is recorded."""
+    trace = execution.trace
+    names = sorted(name for name in trace.names if name.startswith("paxos."))
+    mask = trace.named(*names)
+    for name in ("paxos.promised", "paxos.accepted_ballot", "paxos.acceptors"):
+        found = trace.columns.get(name)
+        if found is not None:
+            mask = mask | found.present
+    return np.flatnonzero(mask)
+
+
+def _keys(lists: ListColumn, rows: Int64) -> Int64:
+    """A number per list of names, the same for the same names: a sum of numbers drawn at random for each name."""
+    if not isinstance(lists.items, Column) or lists.items.texts is None or not len(lists.items):
+        return np.zeros(len(rows), np.int64)
+    drawn = np.random.default_rng(0x5AF7).integers(1, 1 << 62, len(lists.items.texts) + 1)
+    with np.errstate(over="ignore"):
+        sums = np.concatenate([[0], np.cumsum(drawn[lists.items.values])])
+        return np.asarray(sums[lists.offsets[rows + 1]] - sums[lists.offsets[rows]], np.int64)
