@@ -149,3 +149,14 @@ def test_a_declared_bound_makes_it_count() -> None:
     rows = message(7, 0, 50)
     assert analyze(built(rows, bounds={"delay_ns": 20})).verdict is Verdict.VIOLATED
     assert not next(c for c in analyze(built(rows)).checks if c.check == "timing.synchrony").required
+
+
+def test_times_and_bounds_as_far_apart_as_there_are() -> None:
+    far = 2**62 - 1
+    for clock in ("true_time_ns", "time_ns"):
+        sent = {"process": "a", "kind": "send", "message": 1, "peer": "b", clock: far}
+        rows = [sent, {"process": "b", "kind": "receive", "message": 1, "peer": "a", clock: -far}]
+        found = analyze(built(rows, bounds={"delay_ns": far, "skew_ns": far if clock == "time_ns" else 0}))
+        assert next(c for c in found.checks if c.check == "timing.synchrony").verdict is Verdict.HOLDS
+        late = run([{**sent, clock: -far}, {**rows[1], clock: far}], bounds={"delay_ns": far})
+        assert late.verdict is (Verdict.VIOLATED if clock == "true_time_ns" else Verdict.UNKNOWN)

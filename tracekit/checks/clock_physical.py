@@ -148,7 +148,8 @@ def _too_early(execution: Execution, skew: Int64) -> tuple[Int64, Int64]:
         place = program.starts[p] + count[seen] - 1
         seen[seen] = holder[place] >= 0
         place = program.starts[p] + count[seen] - 1
-        excess = highest[place] - reading[seen] - skew[p, process[seen]]
+        # Times and bounds are within 2^62: what lies so far apart the right way round is cut off, or it runs over.
+        excess = np.maximum(highest[place] - reading[seen], -(2**62)) - skew[p, process[seen]]
         more = excess > worst[seen]
         where = np.flatnonzero(seen)[more]
         worst[where], cause[where] = excess[more], holder[place[more]]

@@ -160,8 +160,12 @@ class Clock:
     def late(self, bound: int, stable: int | None) -> Int64:
         """Which messages arrived after their deadline, beyond what skew excuses."""
         start = self.sent if stable is None else np.maximum(self.sent, stable)
-        excess = self.sent + self.delay - start - bound
-        return np.flatnonzero(excess > self.skew)
+        return np.flatnonzero(_beyond(self.sent + self.delay - start, bound) > self.skew)
+
+
+def _beyond(span: Int64, bound: int) -> Int64:
+    """By how much spans exceed a bound. Times and bounds are within 2^62: so far below is cut off, or it runs over."""
+    return np.maximum(span, NEVER) - bound
 
 
 def _skew(trace: Trace, name: str) -> Int64:
@@ -218,7 +222,7 @@ def _missing(execution: Execution, clock: Clock, bound: int) -> Int64:
     stable = trace.run.bounds.get("gst_ns")
     sent = clock.values[sends] if stable is None else np.maximum(clock.values[sends], stable)
     # Up to the deadline plus skew the message may have been under way.
-    waited = _last_seen(trace, clock)[to[sends]] - sent - bound
+    waited = _beyond(_last_seen(trace, clock)[to[sends]] - sent, bound)
     found: Int64 = sends[~down & (waited > _skew(trace, clock.name)[trace.process[sends], to[sends]])]
     return found
 

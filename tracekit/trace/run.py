@@ -106,6 +106,21 @@ def _maps_to(kind: type) -> Any:
     )
 
 
+def _is_span(value: object) -> bool:
+    """An integer that times can be compared with: they are within 2^62 ns as well."""
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 62
+
+
+def _are_bounds(value: object) -> bool:
+    return isinstance(value, dict) and all(_is_span(v) for v in value.values())
+
+
+def _are_clocks(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(v, str) or (isinstance(v, dict) and _is_span(v.get("skew_ns", 0))) for v in value.values()
+    )
+
+
 _TEXT = (lambda v: isinstance(v, str), "a string")
 _INT = (_is_int, "an integer")
 _TEXTS = (_is_texts, "a list of strings")
@@ -120,12 +135,12 @@ _SHAPES: dict[str, tuple[Any, str]] = {
     "f": _INT,
     "claims": _TEXTS,
     "broken_assumptions": _TEXTS,
-    "clocks": (lambda v: isinstance(v, dict), "an object"),
+    "clocks": (_are_clocks, 'a domain or {"skew_ns": integer below 2^62} by process'),
     "coverage": (
         lambda v: isinstance(v, dict) and all(_maps_to(bool)(w) for w in v.values()),
         'an object of {"start": bool, "end": bool} by process',
     ),
     "channels": (_maps_to(bool), "an object of booleans"),
-    "bounds": (_maps_to(int), "an object of integers"),
+    "bounds": (_are_bounds, "an object of integers between -2^62 and 2^62"),
     "quiescent": (lambda v: isinstance(v, bool), "a boolean"),
 }
