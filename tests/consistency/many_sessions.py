@@ -1,6 +1,6 @@
 """Many random histories of sessions against the definitions; the tests run a few hundred, this as many as one likes.
 
-python -m tests.consistency.many_sessions --histories 100000 --seed 1 [--only consistency.causal]
+python -m tests.consistency.many_sessions --histories 100000 --seed 1 [--only pram]
 
 Every property is compared on so many histories that its check decides. Failed operations, operations that were never
 answered and values that nobody wrote are among them; certificates are checked as well.
@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from tests.consistency.programs import Call, program_of, rows_of_call, trace_of_calls
@@ -32,10 +33,10 @@ from tracekit.trace.run import Run
 Calls = list[list[Call]]
 """The calls of each session in program order."""
 
-UNDECIDED = object()
-"""What an oracle says of a history that its check must leave open."""
-
 Oracle = Callable[[list[list[Op]]], bool]
+
+Tally = Counter[tuple[str, str]]
+"""How often each check came to each verdict."""
 
 ORACLES: dict[str, tuple[int, Oracle]] = {
     "consistency.causal": (5, is_cc),
@@ -72,30 +73,30 @@ def draw(rng: random.Random, most: int, unique: bool = True) -> Calls:
     return [[c._replace(outcome="info") if c.outcome == "lost" else c for c in own[:-1]] + own[-1:] for own in out]
 
 
-def sessions_problem(name: str, rng: random.Random, tally: Counter[str]) -> str:
-    """Draws one history and compares a check of sessions on it; says what is wrong, empty where nothing is."""
-    most, holds = ORACLES[name]
-    unique = name != "consistency.sequential" or rng.random() < 0.5
-    calls = draw(rng, most, unique)
+def sessions_problem(names: tuple[str, ...], rng: random.Random, tally: Tally, unique: bool = True) -> str:
+    """Draws one history and compares checks of sessions on it; says what is wrong, empty where nothing is."""
+    calls = draw(rng, min(ORACLES[name][0] for name in names), unique)
     program = program_of(calls)
     ops = [op for session in program for op in session]
     if not {"r", "w"} <= {op.f for op in ops} or all(op.open for op in ops if op.f == "w"):
         return ""
     execution = Execution(trace_of_calls(calls, rng))
-    found = checks()[name].run(execution, execution.options)
-    wanted = Verdict.HOLDS if holds(program) else Verdict.VIOLATED
-    tally[f"{name} {found.verdict}"] += 1
-    if found.verdict is not wanted:
-        return f"{name}: {found.verdict} {found.reasons}, by definition {wanted}\n{calls}"
-    if found.verdict is Verdict.HOLDS and found.certificate is not None:
-        tally[f"{name} certificates"] += 1
-        why = refuted(found.certificate, calls)
-        return f"{name}: the certificate is none: {why}\n{found.certificate}\n{calls}" if why else ""
+    for name in names:
+        found = checks()[name].run(execution, execution.options)
+        wanted = Verdict.HOLDS if ORACLES[name][1](program) else Verdict.VIOLATED
+        tally[name, str(found.verdict)] += 1
+        if found.verdict is not wanted:
+            return f"{name}: {found.verdict} {found.reasons}, by definition {wanted}\n{calls}"
+        if found.verdict is Verdict.HOLDS and found.certificate is not None:
+            tally[name, "certificates"] += 1
+            if why := refuted(found.certificate, calls):
+                return f"{name}: the certificate is none: {why}\n{found.certificate}\n{calls}"
     return ""
 
 
-def eventual_problem(name: str, rng: random.Random, tally: Counter[str]) -> str:
+def eventual_problem(names: tuple[str, ...], rng: random.Random, tally: Tally) -> str:
     """Quiescent convergence of operations one after the other."""
+    [name] = names
     calls = draw(rng, 10)
     left = [list(session) for session in calls]
     history: list[tuple[str, Op]] = []
@@ -113,12 +114,13 @@ def eventual_problem(name: str, rng: random.Random, tally: Counter[str]) -> str:
     found = checks()[name].run(execution, execution.options)
     agreed = converged(history)
     wanted = Verdict.UNKNOWN if agreed is None else Verdict.HOLDS if agreed else Verdict.VIOLATED
-    tally[f"{name} {found.verdict}"] += 1
+    tally[name, str(found.verdict)] += 1
     return "" if found.verdict is wanted else f"{name}: {found.verdict} {found.reasons}, wanted {wanted}\n{history}"
 
 
-def strong_problem(name: str, rng: random.Random, tally: Counter[str]) -> str:
+def strong_problem(names: tuple[str, ...], rng: random.Random, tally: Tally) -> str:
     """States after random deliveries of few updates."""
+    [name] = names
     rows: list[dict[str, Any]] = []
     for _ in range(rng.randint(2, 14)):
         process, number = rng.choice("abc"), rng.randrange(3)
@@ -136,7 +138,7 @@ def strong_problem(name: str, rng: random.Random, tally: Counter[str]) -> str:
     found = checks()[name].run(execution, execution.options)
     same = states_converge(rows)
     wanted = Verdict.UNKNOWN if same is None else Verdict.HOLDS if same else Verdict.VIOLATED
-    tally[f"{name} {found.verdict}"] += 1
+    tally[name, str(found.verdict)] += 1
     return "" if found.verdict is wanted else f"{name}: {found.verdict} {found.reasons}, wanted {wanted}\n{rows}"
 
 
@@ -144,8 +146,9 @@ NEVER = 10**6
 """The end of an operation that was never answered, for the definition."""
 
 
-def staleness_problem(name: str, rng: random.Random, tally: Counter[str]) -> str:
+def staleness_problem(names: tuple[str, ...], rng: random.Random, tally: Tally) -> str:
     """A declared bound on versions, the most versions behind, and the bounds of the history's k."""
+    [name] = names
     ops: list[Timed] = []
     outcomes: list[str] = []
     values: list[int | None] = [None]
@@ -171,7 +174,7 @@ def staleness_problem(name: str, rng: random.Random, tally: Counter[str]) -> str
     found = bounded_staleness(execution, Options())
     strange = early or any(op.value is not None and op.value not in written for op in reads)
     wanted = Verdict.VIOLATED if worst > bound or strange else Verdict.HOLDS
-    tally[f"{name} {found.verdict}"] += 1
+    tally[name, str(found.verdict)] += 1
     if found.verdict is not wanted or found.facts["most_versions_behind"] != worst:
         return f"{name}: {found.verdict} {found.facts}, wanted {wanted}, {worst} behind\n{ops} {outcomes}"
     exact, k = least_k(done), found.facts["k"]
@@ -179,7 +182,7 @@ def staleness_problem(name: str, rng: random.Random, tally: Counter[str]) -> str
         return ""
     if exact is None or not (k["at_least"] <= exact <= (k["at_most"] or exact)):
         return f"{name}: k is {exact}, by the check {k}\n{ops} {outcomes}"
-    tally[f"{name} k {'exact' if k['at_least'] == k['at_most'] else 'between bounds'}"] += 1
+    tally[name, "k exact" if k["at_least"] == k["at_most"] else "k between bounds"] += 1
     return ""
 
 
@@ -197,29 +200,42 @@ def _timed(ops: list[Timed], outcomes: list[str], run: Run) -> Any:
     return builder.build()
 
 
-COMPARED: dict[str, Callable[[str, random.Random, Counter[str]], str]] = {
-    **dict.fromkeys(ORACLES, sessions_problem),
-    "consistency.eventual": eventual_problem,
-    "consistency.strong-eventual": strong_problem,
-    "consistency.bounded-staleness": staleness_problem,
-}
+COMPARED: tuple[tuple[tuple[str, ...], Callable[[tuple[str, ...], random.Random, Tally], str]], ...] = (
+    (("consistency.causal", "consistency.causal-convergence", "consistency.causal-memory"), sessions_problem),
+    (
+        (
+            "session.read-your-writes",
+            "session.monotonic-reads",
+            "session.monotonic-writes",
+            "session.writes-follow-reads",
+            "consistency.pram",
+            "consistency.sequential",
+        ),
+        sessions_problem,
+    ),
+    (("consistency.sequential",), partial(sessions_problem, unique=False)),
+    (("consistency.eventual",), eventual_problem),
+    (("consistency.strong-eventual",), strong_problem),
+    (("consistency.bounded-staleness",), staleness_problem),
+)
+"""Checks that are compared on the same histories, and what draws and compares one."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--histories", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", default="")
+    parser.add_argument("--only", default="", help="part of a check's name")
     arguments = parser.parse_args()
-    for name, compare in COMPARED.items():
-        if arguments.only not in name:
+    for number, (names, compare) in enumerate(COMPARED):
+        if not any(arguments.only in name for name in names):
             continue
-        rng, tally, began = random.Random(f"{arguments.seed} {name}"), Counter[str](), time.monotonic()
-        while sum(tally[f"{name} {verdict}"] for verdict in Verdict) < arguments.histories:
-            problem = compare(name, rng, tally)
+        rng, tally, began = random.Random(f"{arguments.seed} {number}"), Counter[tuple[str, str]](), time.monotonic()
+        while sum(tally[names[0], str(verdict)] for verdict in Verdict) < arguments.histories:
+            problem = compare(names, rng, tally)
             if problem:
                 raise SystemExit(problem)
-        lines = [f"{count:8,}  {what}" for what, count in sorted(tally.items())]
+        lines = [f"{count:8,}  {name} {what}" for (name, what), count in sorted(tally.items())]
         sys.stdout.write("\n".join([*lines, f"          {time.monotonic() - began:.0f} s"]) + "\n")
         sys.stdout.flush()
 
