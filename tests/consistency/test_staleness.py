@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.oracle.staleness import Timed, behind, least_k
 from tests.strategies import examples
 from tracekit.analysis import analyze
+from tracekit.checks.consistency import staleness_measure
 from tracekit.checks.consistency.staleness import bounded_staleness
 from tracekit.checks.consistency.staleness_measure import Staleness, staleness_of
 from tracekit.execution import Execution, Options
@@ -157,7 +159,7 @@ def test_versions_and_time_by_definition(ops: list[Timed], skew: int) -> None:
 
 @examples(500)
 @given(timed())
-def test_the_bounds_of_k_enclose_it(ops: list[Timed]) -> None:
+def test_the_bounds_of_k_enclose_it_and_meet_where_it_is_small(ops: list[Timed]) -> None:
     if not {"r", "w"} <= {op.f for op in ops}:
         return
     found, _ = measured(ops)
@@ -166,7 +168,10 @@ def test_the_bounds_of_k_enclose_it(ops: list[Timed]) -> None:
         assert len(found.early)
     elif len(found.reads):
         assert found.most_versions is not None
-        assert 1 + int(found.versions.max()) <= exact <= found.most_versions
+        least, most = found.k
+        assert most is not None
+        assert 1 + int(found.versions.max()) <= least <= exact <= most <= found.most_versions
+        assert least == most or least >= 3
 
 
 @examples(200)
@@ -223,3 +228,31 @@ def test_the_first_place_after_a_moment_by_looking(
             )
             for g, w in queries
         ]
+
+
+@examples(300)
+@given(timed(most=8), st.integers(1, 2))
+def test_one_and_two_atomic_by_all_orders(ops: list[Timed], k: int) -> None:
+    """Also where the bounds would not ask."""
+    if not {"r", "w"} <= {op.f for op in ops}:
+        return
+    found, _ = measured(ops)
+    exact = least_k(ops)
+    if exact is None or not len(found.reads):
+        return
+    answers = []
+    for work in (0, 10**9):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(staleness_measure, "kernels", lambda name, work, fixed=work: kernels(name, fixed))
+            answers.append(found._is_atomic(k))
+    assert answers == [int(exact <= k)] * 2
+
+
+def test_a_search_that_takes_too_long_leaves_the_bounds() -> None:
+    ops = [w(1, 0, 10), w(2, 1, 9), w(3, 2, 8), r(1, 11, 12), r(2, 11, 13)]
+    found, _ = measured(ops)
+    assert found.k == (2, 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(staleness_measure, "MOST_STEPS", 0)
+        again, _ = measured(ops)
+        assert again.k == (1, again.most_versions) != (1, 1)

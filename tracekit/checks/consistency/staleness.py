@@ -44,8 +44,9 @@ def bounded_staleness(execution: Execution, options: Options) -> CheckResult:
         over all reads (t-visibility: the share of reads that are no older than t), the worst of each, and the k of the
         history: the least number such that some order of the operations, as real time allows, gives every read one of
         the last k writes of its key. Linearizable means k = 1. It is at least 1 plus the most versions behind, and at
-        most what one greedy order needs. Where a read ended before its write began, or read what nobody wrote, there
-        is no such k, and no bound is kept.
+        most what one greedy order needs; whether it is 1 or 2 is decided exactly, and where it is larger both bounds
+        are given, since no polynomial algorithm is known then. Where a read ended before its write began, or read what
+        nobody wrote, there is no such k; then, and where the write of a read is not known, no upper bound is given.
 
     Example
         declared: at most 1 version behind
@@ -63,12 +64,13 @@ def bounded_staleness(execution: Execution, options: Options) -> CheckResult:
         writes. cas, append and other operations: reads at their keys are not measured.
 
     Cost
-        O(n log n) for n operations.
+        O(n log n) for n operations; 2-atomicity, where the bounds leave it open, takes up to 50 steps an operation.
 
     Reference
-        Golab, Li and Shah, Analyzing consistency properties for fun and profit, PODC 2011 (k-atomicity, time by which
-        values are stale). Bailis et al., Probabilistically bounded staleness for practical partial quorums, VLDB 2012
-        (k-staleness, t-visibility). Variant: lower bounds of each read from real time alone.
+        Golab, Li and Shah, Analyzing consistency properties for fun and profit, PODC 2011. Golab, Hurwitz and Li, On
+        the k-atomicity-verification problem, ICDCS 2013 (2-atomicity, by limited backtracking). Bailis et al.,
+        Probabilistically bounded staleness for practical partial quorums, VLDB 2012 (k-staleness, t-visibility).
+        Variant: lower bounds of each read from real time alone.
     """
     history, bounds = execution.derive(history_of), execution.trace.run.bounds
     real_time = execution.operations.real_time
@@ -126,7 +128,7 @@ def _facts(found: Staleness) -> dict[str, Any]:
         "stale_reads": len(stale),
         "versions_behind": by_k,
         "most_versions_behind": int(versions.max(initial=0)),
-        "k": {"at_least": 1 + int(versions.max(initial=0)), "at_most": found.most_versions},
+        "k": dict(zip(("at_least", "at_most"), found.k, strict=True)),
     }
     if len(versions):
         facts["versions_quantiles"] = _quantiles(versions)

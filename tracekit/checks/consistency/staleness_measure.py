@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.checks.consistency.session_history import SessionHistory, history_of
 from tracekit.execution import Execution
-from tracekit.history.operations import NEVER
+from tracekit.history.operations import BEGINNING, NEVER
 from tracekit.history.sessions import INITIAL
+from tracekit.kernels import atomicity
 from tracekit.kernels.engine import kernels
 
 Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
 CLOCKS = ("true_time_ns", "time_ns")
+
+MOST_STEPS = 50
+"""Steps an operation that the question whether a history is 2-atomic may take."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +102,8 @@ class Staleness:
         there. None where some reads cannot be placed. O(n log n).
         """
         sessions = self.history.sessions
-        if len(self.early) or not len(self.reads) or self.skew_ns:
+        elsewhere = ~sessions.write & (sessions.source < INITIAL)  # reads whose write is not known, or does not exist
+        if len(self.early) or not len(self.reads) or self.skew_ns or elsewhere.any():
             return None
         writes = np.flatnonzero(sessions.write)
         order = writes[np.lexsort((self.done[writes], sessions.key[writes]))]
@@ -109,6 +115,46 @@ class Staleness:
         point = np.maximum(self.start[self.reads], np.where(source >= 0, self.done[source], self.start[self.reads]))
         until = _after(sessions.key[order], self.done[order], sessions.key[self.reads], point, strictly=False)
         return int(np.maximum(until - own, 1).max())
+
+    @cached_property
+    def k(self) -> tuple[int, int | None]:
+        """Bounds of the least k for which the reads measured here are k-atomic; equal where it is at most 2.
+
+        Between them lie the most versions that a read is certainly behind, one greedy order, and the exact answers for
+        k of 1 and 2; for larger k no polynomial algorithm is known.
+        """
+        least, most = 1 + int(self.versions.max(initial=0)), self.most_versions
+        while most is not None and least < most and least <= 2:
+            found = self._is_atomic(least)
+            if found == atomicity.UNDECIDED:
+                break
+            least, most = (least, least) if found == atomicity.ATOMIC else (least + 1, most)
+        return least, most
+
+    def _is_atomic(self, k: int) -> int:
+        """Whether the reads are k-atomic, key by key. The initial value counts as a write before everything."""
+        sessions = self.history.sessions
+        keys, writes = len(sessions.names), np.flatnonzero(sessions.write)
+        key = np.concatenate([np.arange(keys), sessions.key[writes]])
+        start = np.concatenate([np.full(keys, BEGINNING - 1), self.start[writes]])
+        done = np.concatenate([np.full(keys, BEGINNING - 1), self.done[writes]])
+        order = np.lexsort((start, key))
+        place = np.empty(len(order), np.int64)
+        place[order] = np.arange(len(order))
+        entry = np.full(len(sessions), -1)
+        entry[writes] = place[keys:]
+        read_key, begun = sessions.key[self.reads], self.start[self.reads]
+        by_start = np.lexsort((begun, read_key))
+        written = sessions.source[self.reads][by_start]
+        source = np.where(written >= 0, entry[written], place[read_key[by_start]])
+        of_first = _begins(source, len(order))
+        module = kernels("atomicity", work=len(order) + len(source))
+        found: int = module.is_atomic(
+            k, _begins(key, keys), _begins(read_key, keys), start[order], done[order],
+            np.lexsort((done[order], -key[order]))[::-1], begun[by_start], source, of_first,
+            np.argsort(source, kind="stable"), MOST_STEPS * (len(order) + len(source)),
+        )  # fmt: skip
+        return found
 
 
 def staleness_of(execution: Execution) -> Staleness:
@@ -196,7 +242,7 @@ def _after(
     return out
 
 
-def _begins(group: NDArray[np.int32], groups: int) -> Int64:
+def _begins(group: NDArray[np.signedinteger[Any]], groups: int) -> Int64:
     """Where each of so many groups begins in a sorted list, and behind them where the last ends."""
     begins = np.zeros(max(groups, int(group[-1]) + 1 if len(group) else 0) + 1, np.int64)
     np.cumsum(np.bincount(group, minlength=len(begins) - 1), out=begins[1:])
