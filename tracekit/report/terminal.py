@@ -166,7 +166,7 @@ def _measured(result: Result, style: Style) -> str:
         return ""
     lines = [_labelled("MEASURED", ["facts beside the verdict, never a failure"])]
     before = ""
-    for family, fact in facts:
+    for family, fact in dict.fromkeys(facts):  # several checks of a family may say the same
         first, *rest = _wrap(clean(fact), WIDTH - LABEL - 1)
         lines.append(f"  {family if family != before else '':<{LABEL - 1}}{first}")
         lines += [" " * (LABEL + 3) + line for line in rest]

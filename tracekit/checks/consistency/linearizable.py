@@ -14,6 +14,7 @@ from tracekit.checks.consistency import skewed, zones
 from tracekit.checks.consistency.cells import Cells, cells_of, of_keys
 from tracekit.checks.consistency.core import core_of
 from tracekit.checks.consistency.doubts import Doubts, doubts_of, written_oddly
+from tracekit.checks.consistency.revisions import revisions_of
 from tracekit.checks.consistency.router import Judged, judge
 from tracekit.checks.consistency.witness import Witnesses
 from tracekit.errors import TracekitError
@@ -104,7 +105,8 @@ def linearizable(execution: Execution, options: Options) -> CheckResult:
         at.
 
     Cost
-        Which method decided, and why, stands in the result. A key whose written values are all different, and a
+        Which method decided, and why, stands in the result. Where the store numbered its changes (`history.revision`),
+        that order is tried first: O(n log n). A key whose written values are all different, and a
         queue, stack, set or priority queue into which nothing goes twice: O(n log n) time and O(n) memory, about a
         second for a million operations. A queue with duplicates: a sweep, exponential only in the dequeues that are
         open at once. Other keys: a search that is exponential in the worst case (the problem is NP-complete), in the
@@ -142,7 +144,8 @@ def linearizable(execution: Execution, options: Options) -> CheckResult:
         cells = cells_module.with_unknown_beginning(cells)
     cells = cells_module.without_unobserved(of_keys(cells, ~doubts.undecidable))
     budget = Budget(options.budget_s)
-    judged = judge(cells, choice, budget, Witnesses(execution, cells).name)
+    revisions = None if doubts.started_late else revisions_of(execution)
+    judged = judge(cells, choice, budget, Witnesses(execution, cells).name, revisions)
     return _result(execution, options, choice, doubts, judged, budget)
 
 
@@ -155,6 +158,10 @@ def _result(
     violated, confirmed = judged.violated, judged
     skew = _skew(execution, options)
     by_skew: list[Any] = []
+    if choice.revision_asserts:
+        reasons += _unnumbered(judged, skew)
+        if skew != 0:
+            violated[[key for part in judged.parts if part.name == "revisions" for key in part.decided.broken]] = False
     if skew:
         rests_on[0] += f", judged with a skew of {skew} ns"
     if skew and violated.any():
@@ -206,6 +213,27 @@ def _result(
     )
 
 
+def _unnumbered(judged: Judged, skew: int | None) -> list[str]:
+    """Why keys are not judged in the order of revisions, which the model has asserted."""
+    [part] = [part for part in judged.parts if part.name == "revisions"]
+    cells = judged.cells
+    left = np.zeros(len(cells), np.bool_)
+    left[cells.key] = True
+    left[part.cells.key] = False
+    left &= ~judged.violated
+    reasons = []
+    if left.any():
+        reasons.append(f"{_listed(cells, left)}: not judged in the order of revisions, which some operations lack")
+    if skew != 0 and part.decided.broken:
+        broken = np.zeros(len(cells), np.bool_)
+        broken[list(part.decided.broken)] = True
+        reasons.append(
+            f"{_listed(cells, broken)}: not linearizable in the order of revisions by the clocks, but how far they may "
+            "differ is not looked at in that order"
+        )
+    return reasons
+
+
 def _skew(execution: Execution, options: Options) -> int | None:
     """The bound on clocks that matters: none where one recorder or a simulator saw all; None: no bound is known."""
     real_time = execution.operations.real_time
@@ -242,8 +270,6 @@ def _violations(
     """One a key and kind of mistake, those that broke first in front."""
     of_zones = Witnesses(execution, judged.zone_cells)
     of_search = Witnesses(execution, judged.search_cells)
-    of_containers = Witnesses(execution, judged.container_cells)
-    of_queues = Witnesses(execution, judged.queue_cells or judged.search_cells)
     found: list[tuple[int, int, Any]] = []
     budget, scale = Budget(min(CORES_S, options.budget_s)), max(1, len(judged.search_cells.key))
     zoned, ends = judged.zoned, judged.zone_cells.actions.end
@@ -264,11 +290,11 @@ def _violations(
             found.append(
                 (ended, key, lambda s=stuck: of_search.stuck(s, core_of(judged.search_cells, s, budget, scale)))
             )
-        for decided, witnesses in ((judged.contained, of_containers), (judged.queued, of_queues)):
-            if key in decided.broken:
-                broken = decided.broken[key]
-                breaks = int(witnesses.cells.actions.end[broken.breaks])
-                found.append((breaks, key, lambda w=witnesses, b=broken: w.broken(b)))
+        for part in judged.parts:
+            if key in part.decided.broken:
+                broken = part.decided.broken[key]
+                breaks = int(part.cells.actions.end[broken.breaks])
+                found.append((breaks, key, lambda p=part, b=broken: Witnesses(execution, p.cells).broken(b)))
     found.sort(key=lambda entry: entry[0])
     told, gaps, patience = [], {}, Budget(min(SKEWS_S, options.budget_s))
     for _, key, describe in found[:LISTED]:
@@ -318,8 +344,8 @@ def _certificate(execution: Execution, judged: Judged) -> dict[str, Any] | None:
     total = len(judged.cells.key)
     if not total:
         return None
-    if judged.queue_cells is not None and len(judged.queue_cells.key):
-        return {"kind": "linearization", "omitted": "queues with duplicates: the sweep keeps no order of them"}
+    if any(part.keys > len(part.decided.orders) for part in judged.parts):
+        return {"kind": "linearization", "omitted": "the method of some keys keeps no order of them"}
     if total > CERTIFIED:
         return {
             "kind": "linearization",
@@ -330,8 +356,9 @@ def _certificate(execution: Execution, judged: Judged) -> dict[str, Any] | None:
     for entry in judged.zoned.linearization(judged.zone_cells).tolist():
         key = int(judged.zone_cells.key[entry])
         orders.setdefault(key, []).append(int(row[judged.zone_cells.actions.operation[entry]]))
-    for key, order in judged.contained.orders.items():
-        orders[key] = [int(row[judged.container_cells.actions.operation[entry]]) for entry in order.tolist()]
+    for part in judged.parts:
+        for key, found in part.decided.orders.items():
+            orders[key] = [int(row[part.cells.actions.operation[entry]]) for entry in found.tolist()]
     for key, entries in judged.searched.orders.items():
         orders[key] = [int(row[judged.search_cells.actions.operation[entry]]) for entry in entries]
     return {
@@ -349,11 +376,10 @@ def _facts(execution: Execution, judged: Judged, doubts: Doubts, violated: NDArr
         "ok": int((operations.outcome == 0).sum()),
         "failed": int((operations.outcome == 1).sum()),
         "open": int((operations.outcome == 2).sum()),
-        "keys_by_zones": len(np.unique(judged.zone_cells.key)),
-        "keys_by_containers": len(np.unique(judged.container_cells.key)),
-        "keys_by_queues": 0 if judged.queue_cells is None else len(np.unique(judged.queue_cells.key)),
-        "keys_by_search": len(np.unique(judged.search_cells.key)),
+        **{f"keys_by_{name}": count for name, count in judged.keys_by.items()},
     }
+    if judged.against:
+        facts["against_revisions"] = [cells.names[key] for key in judged.against[:100]]
     if facts["keys_by_search"]:
         facts["configurations"] = judged.searched.peak
     for what, problem in operations.problems.items():

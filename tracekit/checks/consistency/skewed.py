@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from tracekit.checks.consistency import search, zones
 from tracekit.checks.consistency.cells import Cells, of_keys, written_once
 from tracekit.checks.consistency.decided import Broken, Decided
-from tracekit.checks.consistency.router import Judged
+from tracekit.checks.consistency.router import Judged, Part
 from tracekit.execution import Budget, Execution
 from tracekit.history.operations import NEVER, overlapping
 from tracekit.kernels.engine import kernels
@@ -54,7 +54,8 @@ def judge(cells: Cells, skew_ns: int, budget: Budget, name: Callable[[int], str]
     nothing = of_keys(cells, np.zeros(len(cells), np.bool_))
     places = np.flatnonzero(unique[cells.key])
     decided = _by_values(parts[0], skew_ns, lambda entry: name(int(places[entry])))
-    return Judged(cells, nothing, zones.decide(nothing), parts[0], decided, parts[1], search.decide(parts[1], budget))
+    values = Part("values", "order of values (unique values)", parts[0], decided)
+    return Judged(cells, nothing, zones.decide(nothing), parts[1], search.decide(parts[1], budget), (values,))
 
 
 def smallest(cells: Cells, key: int, known: int, budget: Budget) -> tuple[int, int | None]:

@@ -18,8 +18,15 @@ from tracekit.history.operations import Operations
 MODELS: Mapping[str, Model] = {model.name: model for model in (*ASSIGNMENTS, *OBJECTS)}
 """Every built-in model by name; of those that agree on a history the smallest comes first."""
 
-OPTIONS: Mapping[str, tuple[str, ...]] = {"fail": ("ignored", "asserts"), "nil": ("initial", "any")}
+OPTIONS: Mapping[str, tuple[str, ...]] = {
+    "fail": ("ignored", "asserts"),
+    "nil": ("initial", "any"),
+    "revision": ("hint", "asserts"),
+}
 """What may stand behind the name of a model of guarded assignments, and the values; the first is the default."""
+
+ASSERTING = {"fail": "asserts", "nil": "any", "revision": "asserts"}
+"""The value of each option that is not the default."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,7 @@ class Choice:
 
     Attributes
     ----------
-    fail_asserts, nil_any: only for guarded assignments.
+    fail_asserts, nil_any, revision_asserts: only for guarded assignments.
     settings: the model's own options, all of them: ``{"order": "max"}``.
     """
 
@@ -37,11 +44,17 @@ class Choice:
     nil_any: bool = False
     origin: str = "asked for"
     settings: Mapping[str, str] = field(default_factory=dict)
+    revision_asserts: bool = False
 
     @property
     def text(self) -> str:
         """For the line of what a verdict rests on: ``model: kv, fail=asserts (declared)``."""
-        options = [text for on, text in ((self.fail_asserts, "fail=asserts"), (self.nil_any, "nil=any")) if on]
+        chosen = {
+            "fail=asserts": self.fail_asserts,
+            "nil=any": self.nil_any,
+            "revision=asserts": self.revision_asserts,
+        }
+        options = [text for text, on in chosen.items() if on]
         options += [f"{option}={value}" for option, value in self.settings.items()]
         return f"model: {', '.join([self.model.name, *options])} ({self.origin})"
 
@@ -98,7 +111,8 @@ def parse_model(text: str, at: str = "--model", origin: str = "asked for") -> Ch
             )
         chosen[option] = value
     own = {option: chosen[option] for option in model.options}
-    return Choice(model, chosen.get("fail") == "asserts", chosen.get("nil") == "any", origin, own)
+    fail, nil, revision = (chosen.get(option) == value for option, value in ASSERTING.items())
+    return Choice(model, fail, nil, origin, own, revision)
 
 
 def _allowed(value: str, values: tuple[str, ...]) -> bool:
