@@ -26,8 +26,8 @@ def _program(rows: list[Mapping[str, Any]], i: int, j: int) -> bool:
 
 
 def message_edges(rows: list[Mapping[str, Any]]) -> list[tuple[int, int]]:
-    """Each receive with its send, by the words of the design: the earliest send of that id by one process, addressed
-    to the receiver where one is; none where several processes sent the id."""
+    """Each receive with its send: the earliest send of that id by one process, of those addressed to the receiver or to
+    nobody by name where there are any; none where several processes sent the id."""
     edges = []
     for j, receive in enumerate(rows):
         if receive["kind"] != "receive" or receive.get("message") is None:
@@ -35,8 +35,8 @@ def message_edges(rows: list[Mapping[str, Any]]) -> list[tuple[int, int]]:
         sends = [i for i, s in enumerate(rows) if s["kind"] == "send" and s.get("message") == receive["message"]]
         if len({rows[i]["process"] for i in sends}) != 1:
             continue
-        addressed = [i for i in sends if rows[i].get("peer") == receive["process"]]
-        edges.append((min(addressed or sends, key=lambda i: rows[i]["seq"]), j))
+        fitting = [i for i in sends if rows[i].get("peer") in (None, receive["process"])]
+        edges.append((min(fitting or sends, key=lambda i: rows[i]["seq"]), j))
     return edges
 
 

@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracekit.order.matching import NOBODY
 from tracekit.trace.schema import Kind
 from tracekit.trace.trace import Trace
 
 Bool = NDArray[np.bool_]
 Int64 = NDArray[np.int64]
 
-NOBODY = -1
-"""No peer was recorded: the message may be for, or from, any process."""
 UNSTAMPED = np.iinfo(np.int64).min
 
 

@@ -15,6 +15,9 @@ from tracekit.trace.columns import Column
 from tracekit.trace.schema import Kind
 from tracekit.trace.trace import Trace
 
+NOBODY = -1
+"""Code of a peer that was not recorded: the message may be for, or from, any process."""
+
 
 class Origin(IntEnum):
     """How it is known that an edge leads from one event to another."""
@@ -182,21 +185,22 @@ def _prefer_addressed(
     receives: NDArray[np.int64],
     send_of: NDArray[np.int64],
 ) -> None:
-    """For ids sent several times by one process: the earliest send addressed to the receiver, where one is."""
+    """For ids sent several times by one process: the earliest send addressed to the receiver or to nobody by name,
+    where one is. Of these any may have arrived; what comes before the earliest of them comes before the receive."""
     peer = trace.get("peer")
     if peer is None or not len(receives):
         return
-    to = trace.process_codes(peer)
-    ids = np.unique(identity[receives])
-    sends = np.flatnonzero((trace.kind == Kind.SEND) & np.isin(identity, ids))
-    sends = sends[np.argsort(program.index[sends], kind="stable")]
-    first: dict[tuple[int, int], int] = {}
-    for row in sends.tolist():
-        first.setdefault((int(identity[row]), int(to[row])), row)
-    for row in receives.tolist():
-        addressed = first.get((int(identity[row]), int(trace.process[row])))
-        if addressed is not None:
-            send_of[row] = addressed
+    to, index, wide = trace.process_codes(peer), program.index, len(trace.processes) + 2
+    sends = np.flatnonzero((trace.kind == Kind.SEND) & np.isin(identity, identity[receives]))
+    sends = sends[np.argsort(index[sends], kind="stable")]
+    keys, first = np.unique(identity[sends] * wide + to[sends] + 2, return_index=True)
+    best = np.full(len(receives), -1, np.int64)
+    for receiver in (trace.process[receives], np.full(len(receives), NOBODY)):
+        wanted = identity[receives] * wide + receiver + 2
+        at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        earlier = (keys[at] == wanted) & ((best < 0) | (index[sends[first[at]]] < index[best]))
+        best[earlier] = sends[first[at[earlier]]]
+    send_of[receives[best >= 0]] = best[best >= 0]
 
 
 def _by_place(trace: Trace, program: ProgramOrder) -> Messages:

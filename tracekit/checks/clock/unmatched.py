@@ -11,7 +11,8 @@ from tracekit.checks.channel import may_miss_events
 from tracekit.checks.clock.findings import ANOMALIES, SHOWN, located
 from tracekit.checks.clock.timed import ENOUGH, Timed
 from tracekit.execution import Execution
-from tracekit.order.candidates import NOBODY, Candidates
+from tracekit.order.candidates import Candidates
+from tracekit.order.matching import NOBODY
 from tracekit.results import Edge, Violation
 from tracekit.trace.schema import Kind
 
