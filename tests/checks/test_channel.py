@@ -115,6 +115,20 @@ def test_wrong_receiver_wrong_sender_other_contents_never_sent() -> None:
         assert [v.anomaly for v in run(built(message(**receive))).violations] == [anomaly]
 
 
+def test_contents_that_are_lists_or_no_numbers() -> None:
+    for sent, came, changed in (
+        ([1, 2], [1, 2], False), ([1, 2], [1, 3], True), ([1], [1, 2], True), ([], [], False), ([], None, False),
+        ([1, None], [1, None], False), ([1, None], [1, 2], True),
+        (float("nan"), float("nan"), False), (float("nan"), 1.0, True), (0.0, -0.0, False),
+    ):  # fmt: skip
+        first, second = message()
+        rows = [{**first, "x.message_v": sent}, {**second, "x.message_v": came}]
+        found = run(built([*rows, {"process": "c", "kind": "internal", "x.message_v": sent}]))
+        assert found.verdict is (Verdict.VIOLATED if changed else Verdict.HOLDS), (sent, came)
+    again = [{**message()[0], "x.message_v": [n]} for n in (1, 2)] + [{**message()[1], "x.message_v": [2]}]
+    assert run(built(again)).verdict is Verdict.HOLDS, "the second copy may have arrived"
+
+
 def test_a_cycle_is_told_with_its_messages() -> None:
     rows = [
         {"process": "a", "kind": "receive", "message": 2},

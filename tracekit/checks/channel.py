@@ -11,7 +11,7 @@ from tracekit.execution import Execution, Options
 from tracekit.order.matching import Messages
 from tracekit.registry import check
 from tracekit.results import CheckResult, Violation
-from tracekit.trace.columns import Column
+from tracekit.trace.columns import AnyColumn, ListColumn
 from tracekit.trace.schema import Kind
 from tracekit.trace.trace import Trace
 
@@ -219,25 +219,21 @@ class _Findings:
         return str(column.at(row)) if column is not None else "?"
 
     def other_contents(self) -> None:
-        contents = {
-            name: column
-            for name, column in self.trace.columns.items()
-            if isinstance(column, Column) and _is_content(name)
-        }
+        contents = {name: column for name, column in self.trace.columns.items() if _is_content(name)}
         if not contents:
             return
         receives = self.messages.receives[self.messages.send_of[self.messages.receives] >= 0]
         sends = self.messages.send_of[receives]
         for name, column in contents.items():
-            both = column.present[receives] & column.present[sends]
-            differ = receives[both & (column.values[receives] != column.values[sends])]
+            differ = receives[column.differs(receives, sends)]
             differ = differ[~self._as_another_copy(differ, column)]
             self._add(differ, lambda row, name=name, column=column: self._changed(row, name, column))
 
-    def _as_another_copy(self, rows: NDArray[np.int64], column: Column) -> NDArray[np.bool_]:
-        """Whether the sender sent the message several times, and one copy had, or may have had, the value received."""
+    def _as_another_copy(self, rows: NDArray[np.int64], column: AnyColumn) -> NDArray[np.bool_]:
+        """Whether the sender sent the message several times, and one copy had, or may have had, the value received.
+        Lists of several copies are not compared."""
         again = np.isin(rows, self.messages.uncertain)
-        if not again.any():
+        if not again.any() or isinstance(column, ListColumn):
             return again
         identity, sends = self.messages.identity, self.messages.sends
         _, value = np.unique(column.values, return_inverse=True)
@@ -247,7 +243,7 @@ class _Findings:
         excused: NDArray[np.bool_] = again & (equal | unknown)
         return excused
 
-    def _changed(self, row: int, name: str, column: Column) -> Violation:
+    def _changed(self, row: int, name: str, column: AnyColumn) -> Violation:
         send = int(self.messages.send_of[row])
         sent, came = column.at(send), column.at(row)
         sentence = (

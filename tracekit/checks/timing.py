@@ -14,7 +14,7 @@ from tracekit.checks.clock_physical import UNDECLARED, declared_skew, span
 from tracekit.execution import Execution, Options
 from tracekit.registry import check
 from tracekit.results import CheckResult, Violation
-from tracekit.trace.columns import Column, ListColumn
+from tracekit.trace.columns import AnyColumn, Column
 from tracekit.trace.schema import Kind
 from tracekit.trace.trace import Trace
 
@@ -303,15 +303,10 @@ def _places_told_twice(execution: Execution) -> tuple[int, str]:
     return _told_twice(trace, [Column(trace.kind), *contents], rows[1:][same], rows[:-1][same])
 
 
-def _told_twice(trace: Trace, contents: Sequence[Column | ListColumn], after: Int64, before: Int64) -> tuple[int, str]:
+def _told_twice(trace: Trace, contents: Sequence[AnyColumn], after: Int64, before: Int64) -> tuple[int, str]:
     """How many rows differ in the columns from their counterparts, and the first of them."""
     differ = np.zeros(len(after), np.bool_)
     for column in contents:
-        if isinstance(column, ListColumn):
-            pairs = zip(after.tolist(), before.tolist(), strict=True)
-            differ |= np.array([column.at(a) != column.at(b) for a, b in pairs], np.bool_)
-            continue
-        here, there = column.present[after], column.present[before]
-        differ |= (here != there) | (here & there & (column.values[after] != column.values[before]))
+        differ |= (column.present[after] != column.present[before]) | column.differs(after, before)
     found = after[differ]
     return len(found), trace.event(int(found[0])) if len(found) else ""

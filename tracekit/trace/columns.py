@@ -51,6 +51,14 @@ class Column:
             return str(self.texts[int(value)].as_py())
         return value.item()  # type: ignore[no-any-return]
 
+    def differs(self, first: NDArray[Any], second: NDArray[Any]) -> Bool:
+        """Whether rows have other values than their counterparts: both have one, and not the same. NaN is itself."""
+        here, there = self.values[first], self.values[second]
+        differ: Bool = here != there
+        if self.values.dtype.kind == "f":
+            differ &= ~(np.isnan(here) & np.isnan(there))
+        return differ if self.valid is None else differ & self.valid[first] & self.valid[second]
+
     def code(self, text: str) -> int:
         """The code of a text, -1 where no row has it."""
         assert self.texts is not None, "only text has codes"
@@ -105,6 +113,19 @@ class ListColumn:
         if isinstance(self.items, Column):
             return [self.items.at(i) for i in span]
         return [{name: column.at(i) for name, column in self.items.items()} for i in span]
+
+    def differs(self, first: NDArray[Any], second: NDArray[Any]) -> Bool:
+        """Whether rows have other lists than their counterparts: both have one, and some member differs. O(members)."""
+        sizes = self.offsets[first + 1] - self.offsets[first]
+        differ: Bool = sizes != self.offsets[second + 1] - self.offsets[second]
+        same = np.flatnonzero(~differ)
+        owner = np.repeat(same, sizes[same])
+        place = np.arange(len(owner)) - np.repeat(np.cumsum(sizes[same]) - sizes[same], sizes[same])
+        here, there = self.offsets[first[owner]] + place, self.offsets[second[owner]] + place
+        for column in [self.items] if isinstance(self.items, Column) else self.items.values():
+            one_lacks = column.present[here] != column.present[there]
+            differ[owner[one_lacks | column.differs(here, there)]] = True
+        return differ if self.valid is None else differ & self.valid[first] & self.valid[second]
 
     def take(self, rows: NDArray[Any]) -> ListColumn:
         """The column of some rows, in the order asked for."""
