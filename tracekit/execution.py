@@ -96,6 +96,12 @@ class Execution:
         result: T = self._derived[function]
         return result
 
+    def assuming(self, function: Callable[[Execution], T], value: T) -> Execution:
+        """This execution with something else derived by one function, and so by all that ask for it."""
+        other = Execution(self.trace, self.options)
+        other.__dict__ |= self.__dict__ | {"_derived": {function: value}}
+        return other
+
     def witness(self, rows: Iterable[int | tuple[int, str]]) -> tuple[WitnessEvent, ...]:
         """Events by row, each with its own words or with those that the check gives it."""
         out = []

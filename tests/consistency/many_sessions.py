@@ -94,6 +94,26 @@ def sessions_problem(names: tuple[str, ...], rng: random.Random, tally: Tally, u
     return ""
 
 
+def repeated_problem(names: tuple[str, ...], rng: random.Random, tally: Tally) -> str:
+    """Values that were written twice: a check may leave it open, and never say what the definition does not."""
+    calls = draw(rng, min(ORACLES[name][0] for name in names), unique=False)
+    program = program_of(calls)
+    ops = [op for session in program for op in session]
+    if not {"r", "w"} <= {op.f for op in ops} or all(op.open for op in ops if op.f == "w"):
+        return ""
+    execution = Execution(trace_of_calls(calls, rng))
+    for name in names:
+        found = checks()[name].run(execution, execution.options)
+        tally[name, f"{found.verdict}"] += 1
+        if found.verdict is not Verdict.UNKNOWN and (found.verdict is Verdict.HOLDS) != ORACLES[name][1](program):
+            return f"{name}: {found.verdict}, and it is not\n{calls}"
+        if found.verdict is Verdict.HOLDS and (why := refuted(found.certificate, calls)):
+            return f"{name}: the certificate is none: {why}\n{found.certificate}\n{calls}"
+        if found.verdict is Verdict.UNKNOWN and "NP-hard" not in found.reasons[0]:
+            return f"{name}: {found.reasons}\n{calls}"
+    return ""
+
+
 def eventual_problem(names: tuple[str, ...], rng: random.Random, tally: Tally) -> str:
     """Quiescent convergence of operations one after the other."""
     [name] = names
@@ -214,6 +234,7 @@ COMPARED: tuple[tuple[tuple[str, ...], Callable[[tuple[str, ...], random.Random,
         sessions_problem,
     ),
     (("consistency.sequential",), partial(sessions_problem, unique=False)),
+    (tuple(name for name in ORACLES if name != "consistency.sequential"), repeated_problem),
     (("consistency.eventual",), eventual_problem),
     (("consistency.strong-eventual",), strong_problem),
     (("consistency.bounded-staleness",), staleness_problem),

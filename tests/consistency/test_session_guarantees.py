@@ -129,11 +129,18 @@ def test_writes_without_answers(sessions: list[list[Op]]) -> None:
         compare(sessions)
 
 
-def test_values_written_twice_leave_it_open() -> None:
+def test_values_written_twice_hold_if_one_choice_of_writes_explains_them() -> None:
     found = judged(trace_of(program("w(x1) w(x1) r(x1)")))
-    assert all(
-        result.verdict is Verdict.UNKNOWN and "written 2 times" in result.reasons[0] for result in found.values()
-    )
+    assert all(result.verdict is Verdict.HOLDS for result in found.values())
+    method = "1 reads of repeated values matched to the write recorded last before each"
+    assert all(method in result.method and result.certificate["reads_from"] for result in found.values())
+
+
+def test_values_written_twice_leave_it_open_if_the_guess_does_not_fit() -> None:
+    """The reader saw the first 1; the one recorded last comes after 2."""
+    found = judged(trace_of(program("w(x1) w(x2) w(x1) | r(x1) r(x2)"), turns=[0, 0, 0, 1, 1]))["mw"]
+    assert found.verdict is Verdict.UNKNOWN and "written 2 times" in found.reasons[0]
+    assert "NP-hard" in found.reasons[0] and any("distinct values" in way for way in found.tried)
 
 
 def test_a_violation_stands_beside_ambiguous_reads() -> None:

@@ -11,6 +11,8 @@ causal-views   for each session an order, which causality allows, of its reads a
                operation: each read returns the last write before it.
 views          the same of all writes, where only each session's own order is kept.
 write-order    an order of all writes for the session guarantees that it names.
+
+reads_from     where values were written twice, the write (None: the initial value) that each such read is said to see.
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ Pairs = set[tuple[Item, Item]]
 def refuted(certificate: Mapping[str, Any], sessions: Sequence[Sequence[Sequence[Any]]]) -> str:
     """Why a certificate is none; empty where it is one."""
     named = _items(sessions)
+    if "reads_from" in certificate:
+        return _as_matched(certificate, sessions, named)
     kind = certificate["kind"]
     try:
         if "views" in certificate:
@@ -63,6 +67,36 @@ def refuted(certificate: Mapping[str, Any], sessions: Sequence[Sequence[Sequence
         return wrong
     explained = _alone if kind == "causal-order" else _arbitrated
     return next((f"{r} is not explained" for r in items if r.f == "r" and not explained(r, order, causality)), "")
+
+
+def _as_matched(
+    certificate: Mapping[str, Any], sessions: Sequence[Sequence[Sequence[Any]]], named: Mapping[str, Item]
+) -> str:
+    """The same of the history in which every write has a value of its own, and each read that of the write it saw."""
+    by_place = {(item.session, item.place): item for item in named.values()}
+    matched: dict[Item, Item | None] = {}
+    for read, write in certificate["reads_from"].items():
+        seen = None if write is None else named[write]
+        if named[read].f != "r" or (None if seen is None else seen.value) != named[read].value:
+            return f"{read} does not read {write}"
+        if seen is not None and (seen.f != "w" or seen.key != named[read].key):
+            return f"{write} is no write of the key of {read}"
+        matched[named[read]] = seen
+    calls: list[list[tuple[str, str, int | None, str]]] = []
+    for s, own in enumerate(sessions):
+        calls.append([])
+        for place, (f, key, value, outcome) in enumerate(own):
+            item = by_place.get((s, place))
+            if item is None:
+                calls[s].append((f, key, value, outcome))
+                continue
+            seen: Item | None = item
+            if f == "r":
+                seen = matched[item] if item in matched else _source(item, named.values())
+            unknown = f == "r" and seen is None and value is not None
+            own_value = -1 if unknown else None if seen is None else 1000 * (seen.session + 1) + seen.place
+            calls[s].append((f, key, own_value, outcome))
+    return refuted({k: v for k, v in certificate.items() if k != "reads_from"}, calls)
 
 
 def _items(sessions: Sequence[Sequence[Sequence[Any]]]) -> dict[str, Item]:

@@ -14,6 +14,7 @@ from tracekit.checks.consistency.causal_certificate import CERTIFIED, Lists, ord
 from tracekit.checks.consistency.causal_order import ALL, NOBODY, CausalOrder, causal_order_of
 from tracekit.checks.consistency.causal_saturation import Saturated, saturate, with_conflicts
 from tracekit.checks.consistency.causal_witness import Story
+from tracekit.checks.consistency.guessed import or_guessed
 from tracekit.checks.consistency.session_history import LISTED, applies, history_of
 from tracekit.execution import Budget, Execution, Options
 from tracekit.registry import check
@@ -50,9 +51,10 @@ def causal(execution: Execution, options: Options) -> CheckResult:
 
     Needs
         invoke, ok, fail and info events with `f` (read or get, write or put) and `value`; `key` where there are
-        several objects; each client its own `process`, one operation at a time. Distinct values written at a key: a
-        read of a value that was written twice is left out, and then the verdict is at best unknown, since the
-        problem is NP-hard. Leaving a read out only loses constraints, so a violation among the others stays one.
+        several objects; each client its own `process`, one operation at a time. Distinct values written at a key: which
+        write a read of a repeated value saw is open, and the problem NP-hard. Such reads are left out: that only loses
+        constraints, so a violation among the others stays one. If there is none, they are matched to the write recorded
+        last before each: if that explains all, the property holds, and the method says so; else it is unknown.
 
     Cannot see
         Causes that no session and no read shows (a telephone call), unless messages were recorded. Real time: a read
@@ -65,7 +67,8 @@ def causal(execution: Execution, options: Options) -> CheckResult:
         Bouajjani, Enea, Guerraoui and Hamza, On Verifying Causal Consistency, POPL 2017 (arXiv 1611.00580). CC
         by its bad patterns; open writes and recorded messages are ours.
     """
-    return _judge(execution, options, "causal order and overwritten reads (bad patterns of CC)", _nothing_beyond)
+    method = "causal order and overwritten reads (bad patterns of CC)"
+    return or_guessed(partial(_judge, options=options, method=method, beyond=_nothing_beyond), execution)
 
 
 @check("consistency.causal-convergence", applies=applies, columns=("f", "value"), measured=True)
@@ -112,7 +115,8 @@ def convergence(execution: Execution, options: Options) -> CheckResult:
             )
         return _Found((lambda: _cyclic(order, found, "CyclicCF", "Conflicting writes cannot be ordered: "),))
 
-    return _judge(execution, options, "causal order and conflicts (bad patterns of CCv)", conflicts)
+    method = "causal order and conflicts (bad patterns of CCv)"
+    return or_guessed(partial(_judge, options=options, method=method, beyond=conflicts), execution)
 
 
 @check("consistency.causal-memory", applies=applies, columns=("f", "value"), measured=True)
@@ -167,7 +171,8 @@ def memory(execution: Execution, options: Options) -> CheckResult:
         certificate = None if found or left else views("causal-views", order.chains, lists, order.reader, whole=False)
         return _Found(found, {"rounds": rounds}, _unfinished(order, left), certificate)
 
-    return _judge(execution, options, "saturation at each session's last operation (bad patterns of CM)", histories)
+    method = "saturation at each session's last operation (bad patterns of CM)"
+    return or_guessed(partial(_judge, options=options, method=method, beyond=histories), execution)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,15 @@ from tracekit.checks.consistency.causal_certificate import event_of, omitted
 from tracekit.checks.consistency.causal_order import ALL, Chains, chains_with_clocks
 from tracekit.checks.consistency.causal_saturation import saturate
 from tracekit.checks.consistency.causal_witness import Story
+from tracekit.checks.consistency.guessed import ADVICE, holds_as_guessed
 from tracekit.checks.consistency.sequential_search import Outcome, search
 from tracekit.checks.consistency.session_history import LISTED, SessionHistory, applies, history_of
 from tracekit.execution import Budget, Execution, Options
 from tracekit.registry import check
 from tracekit.results import CheckResult, Violation
+
+GUESSING = 4
+"""The share of the budget that a guess of the writes behind reads of repeated values may take."""
 
 SHOWN = 5
 """Operations that a sentence names."""
@@ -45,7 +50,8 @@ def sequential(execution: Execution, options: Options) -> CheckResult:
     Needs
         invoke, ok, fail and info events with `f` (read or get, write or put) and `value`; `key` where there are
         several objects; each client its own `process`, one operation at a time. Values that were written twice are
-        searched for, at a price. Reads at keys with cas, append or other operations are not judged.
+        matched to the write recorded last before each read, and if that gives no order, searched for, at a price. Reads
+        at keys with cas, append or other operations are not judged.
 
     Cannot see
         Real time: see consistency.linearizable. Transactions: see isolation.serializable.
@@ -61,6 +67,16 @@ def sequential(execution: Execution, options: Options) -> CheckResult:
         Comput. 1979. Saturation before search: Zennou, Bouajjani, Enea and Erradi, Gradual consistency checking, CAV
         2019. NP-completeness: Gibbons and Korach, SIAM J. Comput. 1997.
     """
+    history = execution.derive(history_of)
+    if history.ambiguity and history.not_sessions is None:
+        guess = partial(_judge, options=options, budget_s=options.budget_s / GUESSING)
+        found = holds_as_guessed(guess, execution)
+        if found is not None:
+            return found
+    return _judge(execution, options, options.budget_s)
+
+
+def _judge(execution: Execution, options: Options, budget_s: float) -> CheckResult:
     history, method = execution.derive(history_of), "orders that must hold"
     if history.not_sessions is not None:
         return history.not_sessions
@@ -72,7 +88,7 @@ def sequential(execution: Execution, options: Options) -> CheckResult:
     if len(thin):
         told = [history.thin_air_read(int(e)) for e in thin[:LISTED]]
         return history.result(told, len(thin), method="values that nobody wrote")
-    budget = Budget(options.budget_s)
+    budget = Budget(budget_s)
     saturated = saturate(chains, chains.readers, ALL, chains.branches, budget, total=True)
     if saturated.cyclic:
         text = "No single order of all operations explains what was read: "
@@ -147,7 +163,7 @@ def _advice(history: SessionHistory, outcome: Outcome, options: Options) -> tupl
     if "budget" in outcome.reason:
         tried.append(f"--check consistency.sequential --budget {max(10 * options.budget_s, 600):g}s")
     if history.ambiguity:
-        tried.append("record distinct values for writes: then most of the order is determined before the search")
+        tried.append(ADVICE)
     if history.sessions.open.any():
         tried.append("let clients retry or read back what was not answered")
     tried.append("--check consistency.causal: weaker, and decided in seconds")

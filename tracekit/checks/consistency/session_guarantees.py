@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.checks.consistency.causal_certificate import emitted, event_of, omitted
+from tracekit.checks.consistency.guessed import or_guessed
 from tracekit.checks.consistency.session_guarantees_order import (
     Axiom,
     Constraints,
@@ -52,8 +54,9 @@ def read_your_writes(execution: Execution, options: Options) -> CheckResult:
 
     Needs
         invoke, ok, fail and info events with `f` (read or get, write or put) and `value`; `key` where there are
-        several objects; each client its own `process`, one operation at a time. Distinct values written at a key: with
-        reads of values that were written twice the verdict is at best unknown.
+        several objects; each client its own `process`, one operation at a time. Distinct values written at a key: reads
+        of values that were written twice are left out, then matched to the write recorded last before each; unless that
+        explains all, the verdict is unknown.
 
     Cannot see
         Stale reads that another order of the writes explains. cas, append and other operations: reads at their keys
@@ -67,7 +70,9 @@ def read_your_writes(execution: Execution, options: Options) -> CheckResult:
         2016. Variant: ReadYourWrites with RVal for registers, alone, over any arbitration. First by Terry et al.,
         Session guarantees for weakly consistent replicated data, PDIS 1994.
     """
-    return _judge(execution, (Axiom.READ_YOUR_WRITES,), Axiom.MONOTONIC_WRITES, "each client's writes in its own order")
+    return _judged(
+        execution, (Axiom.READ_YOUR_WRITES,), Axiom.MONOTONIC_WRITES, "each client's writes in its own order"
+    )
 
 
 @check("session.monotonic-reads", applies=applies, columns=("f", "value"), measured=True)
@@ -102,7 +107,7 @@ def monotonic_reads(execution: Execution, options: Options) -> CheckResult:
         Viotti and Vukolić, Consistency in Non-Transactional Distributed Storage Systems, ACM Computing Surveys 49(1),
         2016. MonotonicReads with RVal for registers, alone.
     """
-    return _judge(execution, (Axiom.MONOTONIC_READS,), Axiom.MONOTONIC_WRITES, "each client's writes in its own order")
+    return _judged(execution, (Axiom.MONOTONIC_READS,), Axiom.MONOTONIC_WRITES, "each client's writes in its own order")
 
 
 @check("session.monotonic-writes", applies=applies, columns=("f", "value"), measured=True)
@@ -137,7 +142,7 @@ def monotonic_writes(execution: Execution, options: Options) -> CheckResult:
         Viotti and Vukolić, Consistency in Non-Transactional Distributed Storage Systems, ACM Computing Surveys 49(1),
         2016. MonotonicWrites and MonotonicReads together, with RVal for registers.
     """
-    return _judge(execution, (Axiom.MONOTONIC_READS, Axiom.MONOTONIC_WRITES))
+    return _judged(execution, (Axiom.MONOTONIC_READS, Axiom.MONOTONIC_WRITES))
 
 
 @check("session.writes-follow-reads", applies=applies, columns=("f", "value"), measured=True)
@@ -171,7 +176,7 @@ def writes_follow_reads(execution: Execution, options: Options) -> CheckResult:
         Viotti and Vukolić, Consistency in Non-Transactional Distributed Storage Systems, ACM Computing Surveys 49(1),
         2016. WritesFollowReads with RVal for registers, alone.
     """
-    return _judge(execution, (Axiom.WRITES_FOLLOW_READS,), Axiom.MONOTONIC_READS, "monotonic reads")
+    return _judged(execution, (Axiom.WRITES_FOLLOW_READS,), Axiom.MONOTONIC_READS, "monotonic reads")
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,6 +220,12 @@ def recorded_places(execution: Execution) -> Int32:
     place = np.empty(len(operation), np.int32)
     place[np.argsort(operation)] = np.arange(len(operation))  # operations are in the order of their first rows
     return place
+
+
+def _judged(
+    execution: Execution, axioms: tuple[Axiom, ...], besides: Axiom | None = None, what: str = ""
+) -> CheckResult:
+    return or_guessed(partial(_judge, axioms=axioms, besides=besides, what=what), execution)
 
 
 def _judge(
