@@ -45,6 +45,17 @@ def test_causes_stand_above_their_effects() -> None:
         assert sum("◆" in line for line in drawn) == 1
 
 
+def test_long_names_stay_different_above_their_lanes() -> None:
+    for names, heads in (
+        (("etcd-node-1", "etcd-node-2"), ["…-node-1", "…-node-2"]),
+        (("alphabetical", "n2"), ["alphabe…", "n2"]),
+    ):
+        builder = TraceBuilder(list(names))
+        for name in names:
+            builder.add({"process": name, "kind": "internal"})
+        assert lanes(Execution(builder.build()), [0, 1]).splitlines()[0].split() == heads
+
+
 def test_a_possible_state(tracekit: Run) -> None:
     done = tracekit("show", HEALTHY, "--possibly", 'count(raft.role == "leader" and up) >= 1')
     assert done.returncode == 0, done.stderr

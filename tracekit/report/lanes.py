@@ -15,6 +15,8 @@ Rows = NDArray[np.int64]
 MARKS = {Kind.SEND: "▶", Kind.RECEIVE: "◀", Kind.CRASH: "×", Kind.RESTART: "↻", Kind.FAULT: "!"}
 LANES = 12
 """Processes that have a lane; further ones share the last."""
+HEAD = 8
+"""Characters of a process's name above its lane."""
 TEXT = 72
 """Characters of an event's words."""
 
@@ -51,7 +53,7 @@ def lanes(execution: Execution, rows: Sequence[int] | Rows, centre: int = -1, st
     rows = [int(row) for row in rows]
     used = sorted({int(trace.process[row]) for row in rows})
     lane = {code: min(i, LANES - 1) for i, code in enumerate(used)}
-    names = [clean(trace.processes[code])[:8] for code in used[:LANES]]
+    names = _short([clean(trace.processes[code]) for code in used[:LANES]])
     if len(used) > LANES:
         names[-1] = "others"
     ends = {k: max(i for i, row in enumerate(rows) if lane[int(trace.process[row])] == k) for k in lane.values()}
@@ -70,6 +72,14 @@ def lanes(execution: Execution, rows: Sequence[int] | Rows, centre: int = -1, st
         name = style(events[i], "name") if row == centre else events[i]
         out.append(f"  {name}{' ' * (label - len(events[i]))}{drawn}{_words(execution, row, rows)}".rstrip())
     return "\n".join(out)
+
+
+def _short(names: Sequence[str]) -> list[str]:
+    """Names that fit above a lane: their beginnings, or their ends where two begin alike."""
+    cut = [name if len(name) <= HEAD else f"{name[: HEAD - 1]}…" for name in names]
+    if len(set(cut)) < len(set(names)):
+        cut = [name if len(name) <= HEAD else f"…{name[1 - HEAD :]}" for name in names]
+    return cut
 
 
 def _mark(execution: Execution, row: int, centre: int) -> str:
