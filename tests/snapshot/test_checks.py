@@ -230,3 +230,16 @@ def test_pages_are_complete(name: str) -> None:
     assert tuple(page) == HEADINGS
     assert all(page.values())
     assert checks()[name].summary.endswith(".")
+
+
+def test_a_cycle_elsewhere_does_not_keep_a_snapshot_from_being_judged() -> None:
+    ring: list[Row] = [
+        {"process": p, "kind": kind, "message": message}
+        for p, received, sent in (("x", 91, 92), ("y", 92, 91))
+        for kind, message in (("receive", received), ("send", sent))
+    ]
+    assert judge([*right(), *ring]).verdict is Verdict.HOLDS
+    told: Row = {"process": "y", "kind": "send", "message": 93}
+    heard: Row = {"process": "a", "kind": "receive", "message": 93}
+    result = judge([*right(), *ring, told, heard])
+    assert result.verdict is Verdict.UNKNOWN and any("cycle" in reason for reason in result.reasons)

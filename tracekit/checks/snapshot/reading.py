@@ -250,7 +250,8 @@ def _unsound(execution: Execution, computation: Bool, members: set[int]) -> list
     spoiled = trace.set_aside.spoiling(lambda f: f.startswith("snapshot.") or f in ("message", "peer"))
     if spoiled:
         doubts.append(f"{spoiled}: they may belong to a snapshot")
-    if len(execution.happens_before.cycle):
+    cyclic = execution.happens_before.unordered if len(execution.happens_before.cycle) else np.empty(0, np.int64)
+    if bool(np.isin(trace.process[cyclic], list(members)).any()):
         doubts.append("messages form a cycle: the recording is wrong")
     coverage = trace.run.coverage
     partial = [trace.processes[p] for p in sorted(members) if not all(coverage.get(trace.processes[p], {}).values())]
