@@ -117,6 +117,29 @@ PAXOS = tuple(
 )  # fmt: skip
 
 
+MULTI_PAXOS = tuple(
+    simulated(
+        f"multi-paxos-{mutant or 'healthy'}", about, check, anomaly,
+        Simulation(nodes=3, seed=seed, mutant=mutant, operations=operations, clients=3 if operations > 9 else 2),
+        "multi-paxos",
+    )
+    for mutant, seed, operations, check, anomaly, about in (
+        (None, 1, 8, "", "", "Two clients of a replicated store with a leader; everything holds."),
+        ("out-of-order", 26, 4, "smr.prefix", "applied-too-early",
+         "A replica applies what it learns though an earlier command is missing."),
+        ("apply-twice", 20, 36, "smr.exactly-once", "executed-again",
+         "A replica replays its whole log onto the state of its checkpoint."),
+        ("forget-session", 19, 8, "smr.exactly-once", "executed-again",
+         "A request is chosen for two slots and executed twice."),
+        ("non-deterministic", 12, 4, "smr.state", "states-differ", "The next state is a matter of chance."),
+        ("ignore-reports", 23, 36, "paxos.value-choice", "value-not-left-by-a-quorum",
+         "A new leader fills a slot with a no-op though a command was accepted there."),
+        ("shifted-catch-up", 0, 4, "smr.slot-agreement", "different-commands-applied",
+         "A replica that missed decisions is told those of the slots behind them."),
+    )
+)  # fmt: skip
+
+
 def trace(rows: list[Row], processes: Sequence[str] = (), **run: Any) -> Trace:
     """Rows as a trace of the processes that occur, unless others are given."""
     builder = TraceBuilder(processes or list(dict.fromkeys(row["process"] for row in rows)), Run(**run))
@@ -439,6 +462,7 @@ SAMPLES: tuple[Sample, ...] = (
     *SIMULATED, *HEALTHY_SNAPSHOTS, *clocks(), *hybrid_clocks(), *channels(), *declared_bounds(), *raft(), *snapshots(),
     *colored_snapshots(), *histories(),
     *PAXOS, *paxos(),
+    *MULTI_PAXOS,
 )  # fmt: skip
 
 

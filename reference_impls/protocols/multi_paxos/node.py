@@ -90,7 +90,7 @@ class MultiPaxosNode:
     def on_message(self, now_ns: int, sender: str, message: Any) -> Sequence[Effect]:
         """A message from a node or from a client."""
         self._effects = []
-        _HANDLERS[type(message)](self, sender, message)
+        getattr(self, _HANDLERS[type(message)])(sender, message)
         return self._effects
 
     def on_timer(self, now_ns: int, name: str) -> Sequence[Effect]:
@@ -184,10 +184,9 @@ class MultiPaxosNode:
         """A client's request; whoever does not lead names the owner of the highest ballot that it knows."""
         command = message.command
         if self.role != LEADING:
-            leader = self.members[self.promised % len(self.members)] if self.promised else ""
-            self._reply(
-                client, ClientResponse(command.number, "redirect", leader="" if leader == self.name else leader)
-            )
+            owner = self.members[self.promised % len(self.members)]
+            leader = owner if self.promised and owner != self.name else ""
+            self._reply(client, ClientResponse(command.number, "redirect", leader=leader))
             return
         known = self.machine.store.known(command)
         if known is not None:  # executed already: the answer was lost
@@ -364,15 +363,15 @@ def _acceptance(pvalue: Pvalue) -> dict[str, Any]:
     }
 
 
-_HANDLERS: dict[type, Any] = {
-    Prepare: MultiPaxosNode._on_prepare,
-    Promise: MultiPaxosNode._on_promise,
-    Accept: MultiPaxosNode._on_accept,
-    Accepted: MultiPaxosNode._on_accepted,
-    Refusal: MultiPaxosNode._on_refusal,
-    Chosen: MultiPaxosNode._on_chosen,
-    Heartbeat: MultiPaxosNode._on_heartbeat,
-    CatchUp: MultiPaxosNode._on_catch_up,
-    Missed: MultiPaxosNode._on_missed,
-    ClientRequest: MultiPaxosNode._on_request,
+_HANDLERS: dict[type, str] = {
+    Prepare: "_on_prepare",
+    Promise: "_on_promise",
+    Accept: "_on_accept",
+    Accepted: "_on_accepted",
+    Refusal: "_on_refusal",
+    Chosen: "_on_chosen",
+    Heartbeat: "_on_heartbeat",
+    CatchUp: "_on_catch_up",
+    Missed: "_on_missed",
+    ClientRequest: "_on_request",
 }

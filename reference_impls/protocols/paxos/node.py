@@ -89,7 +89,7 @@ class PaxosNode:
     def on_message(self, now_ns: int, sender: str, message: Any) -> Sequence[Effect]:
         """A value from a client, or a message of another node."""
         self._effects = []
-        _HANDLERS[type(message)](self, sender, message)
+        getattr(self, _HANDLERS[type(message)])(sender, message)
         return self._effects
 
     def on_timer(self, now_ns: int, name: str) -> Sequence[Effect]:
@@ -255,12 +255,12 @@ class PaxosNode:
         self._effects.append(Persist({f"{name} {instance}": getattr(self, name)[instance] for name in what}))
 
 
-_HANDLERS: dict[type, Any] = {
-    Submit: PaxosNode._on_submit,
-    Prepare: PaxosNode._on_prepare,
-    Promise: PaxosNode._on_promise,
-    Accept: PaxosNode._on_accept,
-    Accepted: PaxosNode._on_accepted,
-    Refusal: PaxosNode._on_refusal,
-    Chosen: PaxosNode._on_chosen,
+_HANDLERS: dict[type, str] = {
+    Submit: "_on_submit",
+    Prepare: "_on_prepare",
+    Promise: "_on_promise",
+    Accept: "_on_accept",
+    Accepted: "_on_accepted",
+    Refusal: "_on_refusal",
+    Chosen: "_on_chosen",
 }
