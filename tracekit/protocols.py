@@ -40,7 +40,8 @@ class Simulation:
     Attributes
     ----------
     nodes: processes that run the protocol.
-    seed: decides everything that is random; the same seed, the same trace.
+    seed: decides everything that is random; the same seed, the same trace. Over TCP it decides what clients and
+        faults do; what happens when is up to the machine.
     network: one of `NETWORKS`.
     faults: names of faults, or one path of a schedule; None: drawn from the seed among those tolerated; (): none.
     mutant: name of a bug, or None.
@@ -84,6 +85,7 @@ class Protocol:
     other_faults: what else can be done to it, which breaks an assumption of its.
     settings: what can be chosen of it, by name.
     transports: where it runs, of `TRANSPORTS`.
+    simulated_faults: those of all faults that only the simulator can bring about.
     simulate: makes the trace. Raises TracekitError TK4xx for settings that it cannot run.
     progress (argument of simulate): called with operations done and in all.
     """
@@ -100,6 +102,7 @@ class Protocol:
     other_faults: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Setting] = field(default_factory=dict)
     transports: tuple[str, ...] = ("sim",)
+    simulated_faults: tuple[str, ...] = ()
 
 
 @cache

@@ -12,7 +12,6 @@ from reference_impls.runtime.plan import Plan
 from reference_impls.runtime.process import Process, Stable
 from reference_impls.runtime.recording import Recording
 from reference_impls.runtime.simulator import Host, Simulator
-from tracekit.errors import TracekitError
 
 
 class Cluster:
@@ -44,20 +43,9 @@ class Cluster:
         if self.simulation.operations:
             self.plan.schedule.begin(self.nemesis)
         self.workload.begin(self)
-        self._check_names()
+        self.plan.schedule.check(self.at_risk)
         self.simulator.run()
         return self.simulator.recording
-
-    def _check_names(self) -> None:
-        for entry in self.plan.schedule.script:
-            for name in (entry.step.process, *(name for group in entry.step.groups for name in group)):
-                if name and name not in self.at_risk:
-                    raise TracekitError(
-                        "TK406",
-                        f"the schedule of faults names {name}, which takes no part",
-                        at="--faults",
-                        want=", ".join(self.at_risk),
-                    )
 
     def _host(self, name: str, make: Callable[[], Process]) -> None:
         """A machine with a quartz: up to 50 parts per million fast or slow, up to 2 ms off."""

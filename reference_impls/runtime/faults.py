@@ -64,6 +64,7 @@ class Fault:
     pause, lasting: ms between two such faults, and how long one lasts, each from low to high; without a pause, it is
         there from the start to the end of the run.
     delays: whether messages may arrive later than the network promises.
+    simulated: whether only a simulator can do it: real processes of one machine share its clock.
     """
 
     meaning: str
@@ -74,6 +75,7 @@ class Fault:
     pause: tuple[float, float] | None = None
     lasting: tuple[float, float] = (200, 600)
     delays: bool = False
+    simulated: bool = False
 
 
 @dataclass(eq=False)
@@ -359,6 +361,7 @@ FAULTS: Mapping[str, Fault] = {
     "clock-drift": Fault(
         "clocks run up to 10 % too fast or slow, and up to 200 ms apart",
         ("process", "rate", "time"), _drifting, _clock("clock-drift"),
+        simulated=True,
     ),
     "slow": Fault(
         "a node takes 2 to 10 ms for every step",
@@ -379,7 +382,7 @@ FAULTS: Mapping[str, Fault] = {
     "clock-step": Fault(
         "a node's clock jumps by up to 500 ms, forward or back",
         ("process", "time"), lambda n: [Step(n.victim(), time_ns=n.random.randint(-500, 500) * MILLISECOND)],
-        _clock("clock-step"), pause=(200, 800),
+        _clock("clock-step"), pause=(200, 800), simulated=True,
     ),
     "disk-loss": Fault(
         "nodes crash, a minority at a time, and restart without what they had made stable",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from reference_impls.runtime.cluster import Cluster
-from reference_impls.runtime.faults import FAULTS
+from reference_impls.runtime.faults import FAULTS, Nemesis
 from reference_impls.runtime.plan import Design, Plan, Progress
 from reference_impls.runtime.schedule import Schedule, schedule_of
 from reference_impls.runtime.settings import command, coverage, validate
+from tracekit.errors import TracekitError
 from tracekit.protocols import Protocol, Simulation
 from tracekit.trace.run import Run
 from tracekit.trace.trace import Trace
@@ -29,6 +31,7 @@ def protocol_of(design: Design) -> Protocol:
         minimum_nodes=design.minimum_nodes,
         settings=design.settings,
         transports=design.transports,
+        simulated_faults=tuple(name for name, fault in FAULTS.items() if fault.simulated),
     )
 
 
@@ -37,24 +40,52 @@ def simulate(design: Design, simulation: Simulation, progress: Progress | None =
 
     Raises
     ------
-    TracekitError: TK401 to TK408, see `validate` and `schedule_of`.
+    TracekitError: TK401 to TK408, see `validate` and `plan_of`; over TCP also TK409 and TK410, see `run_processes`.
     """
     validate(design, simulation)
-    cluster = Cluster(plan_of(design, simulation, progress))
+    plan = plan_of(design, simulation, progress)
+    return RUNTIMES[simulation.transport](plan)
+
+
+def simulated(plan: Plan) -> Trace:
+    """In the simulator."""
+    cluster = Cluster(plan)
     recording = cluster.run()
-    plan, schedule = cluster.plan, cluster.plan.schedule
     return recording.trace(
         replace(
             declared(plan),
             coverage=coverage(recording.processes),
-            bounds={} if schedule.delays else cluster.network.bounds(),
-            broken_assumptions=broken_assumptions(plan, cluster.nemesis.happened, cluster.nemesis.most_down),
+            bounds={} if plan.schedule.delays else cluster.network.bounds(),
+            broken_assumptions=broken_assumptions(plan, cluster.nemesis),
         )
     )
 
 
+def over_tcp(plan: Plan) -> Trace:
+    """As real processes. No bound on delay is declared: the network's model holds, and the machine adds to it."""
+    from reference_impls.runtime.tcp.run import run_processes
+
+    trace, nemesis = run_processes(plan)
+    run = replace(
+        declared(plan),
+        clocks=trace.run.clocks,
+        coverage=trace.run.coverage,
+        broken_assumptions=broken_assumptions(plan, nemesis),
+    )
+    return replace(trace, run=run)
+
+
+RUNTIMES: Mapping[str, Callable[[Plan], Trace]] = {"sim": simulated, "tcp": over_tcp}
+"""By the names of `tracekit.protocols.TRANSPORTS`."""
+
+
 def plan_of(design: Design, simulation: Simulation, progress: Progress | None = None) -> Plan:
-    """Settings and faults as they will be: what a mutant needs stands in for what the caller did not choose."""
+    """Settings and faults as they will be: what a mutant needs stands in for what the caller did not choose.
+
+    Raises
+    ------
+    TracekitError: TK403 and TK406 from `schedule_of`, TK408 for a fault that the transport cannot have.
+    """
     bug = design.bugs[simulation.mutant] if simulation.mutant else None
     defaults = {name: setting.default for name, setting in design.settings.items()}
     settings = {**defaults, **(bug.settings if bug else {}), **simulation.settings}
@@ -62,9 +93,28 @@ def plan_of(design: Design, simulation: Simulation, progress: Progress | None = 
     schedule = (
         Schedule(bug.faults or (), ambushes=bug.ambushes)
         if bug and provoked
-        else schedule_of(simulation, design.tolerates)
+        else schedule_of(simulation, possible_faults(simulation.transport, design.tolerates))
     )
+    _refuse_impossible(simulation.transport, schedule)
     return Plan(design, replace(simulation, settings=settings), bug, schedule, progress)
+
+
+def possible_faults(transport: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Which of these faults can be brought about there."""
+    return tuple(name for name in names if transport == "sim" or not FAULTS[name].simulated)
+
+
+def _refuse_impossible(transport: str, schedule: Schedule) -> None:
+    possible = possible_faults(transport, FAULTS)
+    for name in schedule.kinds:
+        if name not in possible:
+            raise TracekitError(
+                "TK408",
+                f"the fault {name} can only be simulated: {FAULTS[name].meaning}",
+                at=f"--transport {transport}",
+                want=", ".join(possible),
+                help="name other faults with --faults, or leave it to the simulator: --transport sim",
+            )
 
 
 def declared(plan: Plan) -> Run:
@@ -89,11 +139,15 @@ def declared(plan: Plan) -> Run:
     )
 
 
-def broken_assumptions(plan: Plan, happened: dict[str, None], most_down: int) -> tuple[str, ...]:
+def broken_assumptions(plan: Plan, nemesis: Nemesis) -> tuple[str, ...]:
     """What the run bore and the protocol does not claim to bear."""
     name, f = plan.design.name, plan.design.f(plan.simulation.nodes)
-    told = [f"{kind}: {name} does not claim to tolerate it" for kind in happened if kind not in plan.design.tolerates]
+    told = [
+        f"{kind}: {name} does not claim to tolerate it"
+        for kind in nemesis.happened
+        if kind not in plan.design.tolerates
+    ]
     crashes = "crash" in plan.design.tolerates
-    if crashes and most_down > max(f, 1):
-        told.append(f"{most_down} of {plan.simulation.nodes} nodes were down at one time; {name} tolerates {f}")
+    if crashes and nemesis.most_down > max(f, 1):
+        told.append(f"{nemesis.most_down} of {plan.simulation.nodes} nodes were down at one time; {name} tolerates {f}")
     return tuple(told)

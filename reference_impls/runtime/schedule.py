@@ -73,6 +73,23 @@ class Schedule:
                 entry.at_ns, lambda entry=entry: nemesis.bring(entry.fault, entry.step, entry.for_ns)  # type: ignore[misc]  # bound at once
             )  # fmt: skip
 
+    def check(self, names: Collection[str]) -> None:
+        """Whether all processes that it names are at risk.
+
+        Raises
+        ------
+        TracekitError: TK406 where one is not.
+        """
+        for entry in self.script:
+            for name in (entry.step.process, *(name for group in entry.step.groups for name in group)):
+                if name and name not in names:
+                    raise TracekitError(
+                        "TK406",
+                        f"the schedule of faults names {name}, which takes no part",
+                        at="--faults",
+                        want=", ".join(names),
+                    )
+
 
 def schedule_of(simulation: Simulation, tolerated: Collection[str]) -> Schedule:
     """The faults that a run was asked to get; where nothing was said, some of those tolerated.

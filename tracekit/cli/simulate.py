@@ -55,7 +55,7 @@ Examples:
 tracekit simulate PROTOCOL --help shows what each one takes: its faults, mutants and settings.""",
 )
 def command() -> None:
-    """Run a reference protocol in the simulator and record its trace."""
+    """Run a reference protocol, simulated or as real processes, and record its trace."""
 
 
 def _command(protocol: Protocol) -> click.Command:
@@ -105,7 +105,10 @@ def _command(protocol: Protocol) -> click.Command:
         ),
     ]  # fmt: skip
     if len(protocol.transports) > 1:
-        help_text = "In the simulator, or as real processes over TCP on this machine."
+        help_text = (
+            "In the simulator; or as one operating-system process a node over TCP on this machine, where a seed "
+            "decides what clients and faults do, and time decides the rest."
+        )
         choice = click.Choice(protocol.transports)
         options.insert(3, click.Option(["--transport"], type=choice, default="sim", show_default=True, help=help_text))
     for name, setting in protocol.settings.items():
@@ -135,6 +138,8 @@ def _page(protocol: Protocol) -> str:
         width = max(map(len, entries), default=0) + 2
         lines = [f"  {name:<{width}}{text}" for name, text in entries.items()]
         blocks.append("\n".join(["\b", f"{title}:", *(lines or ["  (none)"])]))
+    if "tcp" in protocol.transports:
+        blocks.append(f"Over TCP, the faults {' and '.join(protocol.simulated_faults)} cannot be had.")
     blocks.append("\b\nClaims:\n  " + "\n  ".join(protocol.claims))
     example = f"tracekit simulate {protocol.name} --seed 7 -o run.parquet"
     blocks.append(f"\b\nExample:\n  {example}\n\nReference: {protocol.reference}")

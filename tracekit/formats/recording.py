@@ -119,11 +119,11 @@ class _Log:
         return events, numbers
 
     def _settle_torn(self, following: dict[str, Any] | None) -> None:
-        """A bad line is torn if the file ends in it (`following` is None), or if a restart follows it."""
+        """A bad line is torn if the file ends in it (`following` is None), or if a crash or a restart follows it."""
         if self.torn is None:
             return
         (number, line), self.torn = self.torn, None
-        torn = not self.data.endswith(b"\n") if following is None else following.get("kind") == "restart"
+        torn = not self.data.endswith(b"\n") if following is None else following.get("kind") in ("crash", "restart")
         self.rejects.add(number, TORN if torn else NOT_JSON, line.decode("utf-8", "replace"))
 
     def _add(self, rows: list[dict[str, Any]], numbers: range | list[int]) -> None:

@@ -47,6 +47,8 @@ class Recorder:
     process: the name of the process, unique in the run and the same after a restart.
     run: declared facts about the run, written at the head of a new file.
     time_ns: the process's physical clock.
+    restarts: whether finding its file means a restart, which it then records; if not, the caller records what happened,
+        with `restart` or, for a process that it has seen die, with `crash`.
 
     Calls may come from any thread and from coroutines; none of them waits for anything but the file. A forked child
     writes a file of its own, ``n1.PID.jsonl``, as the process ``n1.PID`` with new clocks; so does a recorder that was
@@ -68,6 +70,7 @@ class Recorder:
         run: Run | None = None,
         *,
         time_ns: Callable[[], int] = time.time_ns,
+        restarts: bool = True,
     ) -> None:
         if not process or not isinstance(process, str):
             raise ValueError("a process needs a name")
@@ -75,6 +78,7 @@ class Recorder:
         self.process = process
         self._run = run or Run()
         self._time_ns = time_ns
+        self._restarts = restarts
         self._reset()
         self._open()
         _LIVE.add(self)
@@ -96,6 +100,11 @@ class Recorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close(complete=kind is None)
+
+    @property
+    def events(self) -> int:
+        """How many events the process has had, in all its lives: the place of the next one."""
+        return self._past.seq
 
     def event(self, name: str | None = None, fields: Fields = None) -> str:
         """Records what is neither a send nor a receive; returns the event's public name, ``n1:40``."""
@@ -246,7 +255,7 @@ class Recorder:
                 self._write(_json(about) + b"\n")
             start = b"" if torn is None else b"\n"
             self._past = past or Past()
-            if past is not None and not again and self.process != NEMESIS:
+            if past is not None and not again and self._restarts and self.process != NEMESIS:
                 line, after, _ = self._next(Kind.RESTART, None, {"recorder.torn": torn or None}, None)
                 self._write(start + line)
                 self._past = after

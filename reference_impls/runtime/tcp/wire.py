@@ -1,0 +1,146 @@
+"""What goes over a connection: frames, each one immutable value, as its length and a pickle that may hold data only.
+
+Pickle keeps tuples, named tuples and dataclasses what they are, which JSON does not. A pickle from anybody could run
+any code; so this reader makes nothing but named tuples, frozen dataclasses and enumerations that this package defines
+in modules already loaded, and plain containers of these.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+from asyncio import IncompleteReadError, StreamReader
+from enum import Enum
+from struct import Struct
+from typing import Any, NamedTuple
+
+PACKAGE = __name__.partition(".")[0]
+LENGTH = Struct("!I")
+LONGEST = 1 << 26
+"""Bytes of one frame; a longer one is nobody's."""
+
+
+class Hello(NamedTuple):
+    """The first frame of a connection: who is at its other end; `secret` proves that it belongs to the run."""
+
+    name: str
+    secret: str
+
+
+class Start(NamedTuple):
+    """The process may start."""
+
+
+class Envelope(NamedTuple):
+    """A message on its way; the context tells the receiver's recorder which send it belongs to.
+
+    `message` is pickled once more: the proxy only needs the address.
+    """
+
+    sender: str
+    to: str
+    context: str
+    message: bytes
+
+
+class Watch(NamedTuple):
+    """Tell of every event of this name."""
+
+    event: str
+
+
+class Told(NamedTuple):
+    """What the parent wants to know: a watched ``event`` of this name, an operation ``completed``, or ``done``."""
+
+    what: str
+    name: str = ""
+
+
+class Slow(NamedTuple):
+    """From now on every step takes so long."""
+
+    service_ns: int
+
+
+class Ping(NamedTuple):
+    """Answer with a `Pong` when everything that came before is worked off."""
+
+    number: int
+
+
+class Pong(NamedTuple):
+    """Everything that came before the `Ping` of this number is worked off, and what it led to is sent."""
+
+    number: int
+
+
+class Stop(NamedTuple):
+    """The run is over."""
+
+
+Frame = Hello | Start | Envelope | Watch | Told | Slow | Ping | Pong | Stop
+
+
+class Foreign(Exception):
+    """These bytes are not what this package writes."""
+
+
+class _Reader(pickle.Unpickler):
+    """Makes values of this package's classes of data only."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        found = getattr(sys.modules.get(module), name, None) if module.split(".")[0] == PACKAGE else None
+        own = isinstance(found, type) and (found.__module__, found.__qualname__) == (module, name)
+        if not own or not _is_data(found):
+            raise pickle.UnpicklingError(f"{module}.{name} is no class of data of {PACKAGE}")
+        return found
+
+
+def _is_data(kind: Any) -> bool:
+    parameters = getattr(kind, "__dataclass_params__", None)
+    named_tuple = issubclass(kind, tuple) and hasattr(kind, "_fields")
+    return named_tuple or (parameters is not None and parameters.frozen) or issubclass(kind, Enum)
+
+
+def dumps(value: Any) -> bytes:
+    """A value as bytes."""
+    return pickle.dumps(value, protocol=5)
+
+
+def loads(data: bytes) -> Any:
+    """The value of bytes that `dumps` made.
+
+    Raises
+    ------
+    Foreign: where they are anything else.
+    """
+    try:
+        return _Reader(io.BytesIO(data)).load()
+    except Exception as error:  # what foreign bytes raise has no end: each class whose making fails adds its own
+        raise Foreign(f"{type(error).__name__}: {error}") from None
+
+
+def pack(frame: Frame) -> bytes:
+    """A frame as it goes over the connection."""
+    body = dumps(frame)
+    return LENGTH.pack(len(body)) + body
+
+
+async def receive(reader: StreamReader, longest: int = LONGEST) -> Frame | None:
+    """The next frame, of no more than `longest` bytes; None where the connection ends.
+
+    Raises
+    ------
+    Foreign: where what comes is no frame.
+    """
+    try:
+        (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
+        if length > longest:
+            raise Foreign(f"a frame of {length:,} bytes")
+        frame = loads(await reader.readexactly(length))
+    except (IncompleteReadError, ConnectionError):
+        return None
+    if not isinstance(frame, Frame):
+        raise Foreign(f"a {type(frame).__name__} is no frame")
+    return frame
