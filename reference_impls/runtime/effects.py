@@ -1,8 +1,8 @@
 """What a process asks its runtime to do, as plain data: a protocol never touches a socket, a clock or a disk.
 
 A *step* is one call of `on_start`, `on_message` or `on_timer`; it returns its effects in the order in which they are
-to happen. A runtime carries a step out as a whole: a crash falls between steps. (A crash inside a step could only hide
-its last sends, and that is what message loss does.)
+to happen. The simulator carries a step out as a whole: a crash falls between steps. A real process may be killed after
+any row of a step, and then what was made stable is what its rows tell (`tcp/storage.py`).
 
 From steps to rows of the trace:
 

@@ -197,6 +197,31 @@ class TestRestart:
         )
         assert judged(trace).checks
 
+    @pytest.mark.parametrize("cut", [0, 1, 20])
+    def test_a_watcher_records_the_crash_and_the_program_its_own_restart(self, tmp_path: Path, cut: int) -> None:
+        path = tmp_path / "n1.jsonl"
+        first = Recorder(path, "n1")
+        first.event("one")
+        first.event("two")
+        first.close(complete=False)
+        path.write_bytes(path.read_bytes()[: -cut or None])
+        seen = 1 if cut > 1 else 2
+        with Recorder(path, "n1", restarts=False) as watcher:
+            assert watcher.events == seen
+            watcher.crash("demo.crash")
+        with Recorder(path, "n1", restarts=False) as again:
+            again.restart("demo.restart", {"demo.items": 3})
+            assert again.events == seen + 2
+        trace = joined(path)
+        assert trace.complete
+        assert [trace.fields(row).get("name") for row in range(seen, seen + 2)] == ["demo.crash", "demo.restart"]
+        assert trace.fields(seen + 1)["demo.items"] == 3
+        assert trace.seq.tolist() == list(range(seen + 2))
+        assert list(trace.set_aside.counts) == (
+            ["a torn line: its writer was stopped while writing it"] if cut > 1 else []
+        )
+        assert judged(trace).checks
+
     @pytest.mark.parametrize("size", [0, 1, 10, 21, 35])
     def test_a_torn_first_line(self, tmp_path: Path, size: int) -> None:
         path = tmp_path / "n1.jsonl"

@@ -55,6 +55,7 @@ class ProcessCluster:
         self._secret = secrets.token_hex(16)
         self._proxy = Proxy(self.network, self._now, self._secret)
         self._proxy.on_hello, self._proxy.on_told = self._connected, self._told
+        self._proxy.on_error = self._fail
         self._port = 0
         self._running = False
         self._completed = 0
@@ -76,7 +77,7 @@ class ProcessCluster:
         TracekitError: TK406 for a schedule that names a process which is not there; TK409 for a node that fails.
         """
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().set_exception_handler(self._fail)
+        asyncio.get_running_loop().set_exception_handler(self._timer_failed)
         try:
             self._port = await self._proxy.listen()
             for process in self.processes.values():
@@ -88,7 +89,7 @@ class ProcessCluster:
             await self._end()
         finally:
             for process in self.processes.values():
-                process.kill()
+                process.close()
             for task in list(self._tasks):
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -170,13 +171,17 @@ class ProcessCluster:
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
-        if error is not None and not self._over.done():
-            self._over.set_exception(error)
+        if isinstance(error, Exception):
+            self._fail(error)
 
-    def _fail(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """An error in a timer's action ends the run as well."""
+    def _timer_failed(self, loop: asyncio.AbstractEventLoop, context: Mapping[str, Any]) -> None:
         error = context.get("exception")
-        if isinstance(error, Exception) and not self._over.done():
+        if isinstance(error, Exception):
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """An error anywhere ends the run; the first one is told."""
+        if not self._over.done():
             self._over.set_exception(error)
 
     def _now(self) -> int:

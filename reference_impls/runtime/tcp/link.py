@@ -34,7 +34,7 @@ class Link:
         link.send(Hello(name, secret))
         return link
 
-    def send(self, frame: Frame) -> None:
+    def send(self, frame: Frame | Hello) -> None:
         """Hands over a frame; lost where the connection is gone."""
         if not self._writer.is_closing():
             self._writer.write(pack(frame))

@@ -52,6 +52,7 @@ class NodeProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._killed = False
         self._wiped = False
+        self._closed = False
         self._resume: asyncio.TimerHandle | None = None
         self._order = asyncio.Lock()
 
@@ -74,7 +75,7 @@ class NodeProcess:
                 while self._process.poll() is None:
                     await asyncio.sleep(GLANCE)
                 self._bury()
-            if self.up and self._process is None:
+            if self.up and self._process is None and not self._closed:
                 self._start()
 
     def pause(self, for_ns: int) -> None:
@@ -122,10 +123,15 @@ class NodeProcess:
         if self._process.returncode != 0:
             raise self._failed(f"the process of {self.name} did not come to an end")
 
-    def kill(self) -> None:
-        """Whatever it does, it is gone when this returns."""
+    def close(self) -> None:
+        """Whatever it does, it is gone when this returns, and does not come again."""
+        self._closed = True
+        self._reap()
+
+    def _reap(self) -> None:
         if self._resume:
             self._resume.cancel()
+            self._resume = None
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -151,7 +157,7 @@ class NodeProcess:
 
     def _bury(self) -> None:
         """What it had not finished is taken back, and its log tells that it crashed."""
-        self.kill()
+        self._reap()
         self._killed = False
         time_ns = clock(self._job(self._lives).epoch_ns)
         with Recorder(log_of(self.folder, self.name), self.name, time_ns=time_ns, restarts=False) as log:

@@ -10,10 +10,7 @@ from secrets import compare_digest
 
 from reference_impls.runtime.network import Network
 from reference_impls.runtime.tcp.link import HOME, PATIENCE
-from reference_impls.runtime.tcp.wire import Envelope, Foreign, Frame, Hello, Ping, Pong, Told, pack, receive
-
-LONGEST_HELLO = 1 << 12
-"""Bytes that are read of somebody who may be a stranger."""
+from reference_impls.runtime.tcp.wire import Envelope, Foreign, Frame, Ping, Pong, Told, pack, receive, receive_hello
 
 
 class Connection:
@@ -29,10 +26,8 @@ class Connection:
         if not self._writer.is_closing():
             self._writer.write(pack(frame))
 
-    def close(self, at_once: bool = False) -> None:
-        """Ends the connection; what was handed over still arrives, unless `at_once`."""
-        if at_once:
-            self._writer.transport.abort()
+    def close(self) -> None:
+        """Ends the connection; what was handed over still arrives."""
         self._writer.close()
         for answer in self.pings.values():
             if not answer.done():
@@ -51,6 +46,7 @@ class Proxy:
     ----------
     connections: by the processes' names; only the latest of each.
     on_hello, on_told: called when a process has connected, and with what it tells.
+    on_error: called with an error in one of these, or in what a process has sent.
     """
 
     def __init__(self, network: Network, now: Callable[[], int], secret: str) -> None:
@@ -60,12 +56,13 @@ class Proxy:
         self.connections: dict[str, Connection] = {}
         self.on_hello: Callable[[str], None] = lambda name: None
         self.on_told: Callable[[str, Told], None] = lambda name, told: None
+        self.on_error: Callable[[Exception], None] = lambda error: None
         self._heap: list[tuple[int, int, Envelope]] = []
         self._pushed = count()
         self._numbers = count(1)
         self._timer: asyncio.TimerHandle | None = None
         self._server: asyncio.Server | None = None
-        self._serving: set[asyncio.Task[None]] = set()
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def listen(self) -> int:
         """Begins to listen; the port, which the system chooses."""
@@ -80,11 +77,9 @@ class Proxy:
         if self._timer is not None:
             self._timer.cancel()
         self._heap.clear()
-        for connection in self.connections.values():
-            connection.close(at_once=True)
-        for task in self._serving:
-            task.cancel()
-        await asyncio.gather(*self._serving, return_exceptions=True)
+        for writer in self._open.values():
+            writer.transport.abort()
+        await asyncio.gather(*self._open, return_exceptions=True)
 
     def send(self, name: str, frame: Frame) -> None:
         """Hands a frame to a process, at once; lost where the process is not connected."""
@@ -114,27 +109,35 @@ class Proxy:
         """One connection, from its hello to its end. Who does not belong to the run is not answered."""
         task = asyncio.current_task()
         assert task is not None, "a server's connections are tasks"
-        self._serving.add(task)
+        self._open[task] = writer
         connection = None
         try:
-            async with asyncio.timeout(PATIENCE):
-                hello = await receive(reader, LONGEST_HELLO)
-            if not isinstance(hello, Hello) or not compare_digest(str(hello.secret), self.secret):
+            name = await self._who(reader)
+            if name is None:
                 return
-            connection = Connection(hello.name, writer)
-            self.connections[hello.name] = connection
-            self.on_hello(hello.name)
+            connection = self.connections[name] = Connection(name, writer)
+            self.on_hello(name)
             while (frame := await receive(reader)) is not None:
                 self._take(connection, frame)
-        except (Foreign, TimeoutError):
-            pass
+        except Exception as error:
+            self.on_error(error)
         finally:
             if connection is not None and self.connections.get(connection.name) is connection:
                 del self.connections[connection.name]
             if connection is not None:
                 connection.close()
             writer.close()
-            self._serving.discard(task)
+            del self._open[task]
+
+    async def _who(self, reader: asyncio.StreamReader) -> str | None:
+        """The name of whoever has connected; None for a stranger."""
+        try:
+            async with asyncio.timeout(PATIENCE):
+                hello = await receive_hello(reader)
+        except (Foreign, TimeoutError):
+            return None
+        known = hello is not None and compare_digest(hello.secret.encode(), self.secret.encode())
+        return hello.name if hello is not None and known else None
 
     def _take(self, connection: Connection, frame: Frame) -> None:
         match frame:

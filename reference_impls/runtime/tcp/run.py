@@ -24,6 +24,8 @@ from tracekit.trace.trace import Trace
 
 CLOCK = "the monotonic clock of one machine"
 """The clock domain of every process: they run on one machine and read its one clock, which never steps."""
+MOST_NODES = 40
+"""Each is a Python process of some 25 MB that takes a fifth of a second to start."""
 
 
 def run_processes(plan: Plan) -> tuple[Trace, Nemesis]:
@@ -33,11 +35,19 @@ def run_processes(plan: Plan) -> tuple[Trace, Nemesis]:
 
     Raises
     ------
-    TracekitError: TK402 where there are no signals; TK406 for a schedule that names a process which is not there;
-        TK409 for a node that fails; TK410 for a run that takes longer than `deadline`.
+    TracekitError: TK401 for too many nodes; TK402 where there are no signals; TK406 for a schedule that names a process
+        which is not there; TK409 for a node that fails; TK410 for a run that takes longer than `deadline`.
     """
     if os.name != "posix":
         raise TracekitError("TK402", "real processes need POSIX signals", at="--transport", want="sim")
+    if len(plan.nodes) > MOST_NODES:
+        raise TracekitError(
+            "TK401",
+            "too many nodes, where each is a process of this machine",
+            at="--nodes, --transport tcp",
+            found=str(len(plan.nodes)),
+            want=f"{MOST_NODES} or fewer",
+        )
     caught: list[int] = []
     try:
         with TemporaryDirectory(prefix="tracekit-") as folder:

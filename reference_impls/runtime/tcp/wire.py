@@ -8,6 +8,7 @@ in modules already loaded, and plain containers of these.
 from __future__ import annotations
 
 import io
+import json
 import pickle
 import sys
 from asyncio import IncompleteReadError, StreamReader
@@ -19,10 +20,15 @@ PACKAGE = __name__.partition(".")[0]
 LENGTH = Struct("!I")
 LONGEST = 1 << 26
 """Bytes of one frame; a longer one is nobody's."""
+LONGEST_HELLO = 1 << 12
+"""Bytes that are read of somebody who may be a stranger."""
 
 
 class Hello(NamedTuple):
-    """The first frame of a connection: who is at its other end; `secret` proves that it belongs to the run."""
+    """How a connection begins: who is at its other end; `secret` proves that it belongs to the run.
+
+    Text and no pickle, since it may come from a stranger, and a few bytes of pickle can ask for all memory.
+    """
 
     name: str
     secret: str
@@ -79,7 +85,7 @@ class Stop(NamedTuple):
     """The run is over."""
 
 
-Frame = Hello | Start | Envelope | Watch | Told | Slow | Ping | Pong | Stop
+Frame = Start | Envelope | Watch | Told | Slow | Ping | Pong | Stop
 
 
 class Foreign(Exception):
@@ -121,26 +127,50 @@ def loads(data: bytes) -> Any:
         raise Foreign(f"{type(error).__name__}: {error}") from None
 
 
-def pack(frame: Frame) -> bytes:
+def pack(frame: Frame | Hello) -> bytes:
     """A frame as it goes over the connection."""
-    body = dumps(frame)
+    body = json.dumps(frame).encode() if isinstance(frame, Hello) else dumps(frame)
     return LENGTH.pack(len(body)) + body
 
 
-async def receive(reader: StreamReader, longest: int = LONGEST) -> Frame | None:
-    """The next frame, of no more than `longest` bytes; None where the connection ends.
+async def receive(reader: StreamReader) -> Frame | None:
+    """The next frame; None where the connection ends.
 
     Raises
     ------
     Foreign: where what comes is no frame.
     """
+    body = await _body(reader, LONGEST)
+    if body is None:
+        return None
+    frame = loads(body)
+    if not isinstance(frame, Frame):
+        raise Foreign(f"a {type(frame).__name__} is no frame")
+    return frame
+
+
+async def receive_hello(reader: StreamReader) -> Hello | None:
+    """The first frame; None where the connection ends before it.
+
+    Raises
+    ------
+    Foreign: where what comes is none.
+    """
+    body = await _body(reader, LONGEST_HELLO)
+    if body is None:
+        return None
+    try:
+        name, secret = json.loads(body)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise Foreign(str(error)) from None
+    return Hello(str(name), str(secret))
+
+
+async def _body(reader: StreamReader, longest: int) -> bytes | None:
     try:
         (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
         if length > longest:
             raise Foreign(f"a frame of {length:,} bytes")
-        frame = loads(await reader.readexactly(length))
+        return await reader.readexactly(length)
     except (IncompleteReadError, ConnectionError):
         return None
-    if not isinstance(frame, Frame):
-        raise Foreign(f"a {type(frame).__name__} is no frame")
-    return frame
