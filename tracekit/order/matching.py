@@ -69,9 +69,12 @@ class Messages:
     @cached_property
     def nameless(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows of sends, and of receives, that do not tell which message they are about: they carry no id."""
-        unnamed = self.identity < 0
-        kind = self.trace.kind
-        return np.flatnonzero(unnamed & (kind == Kind.SEND)), np.flatnonzero(unnamed & (kind == Kind.RECEIVE))
+        return self._without_id(Kind.SEND, len(self.sends)), self._without_id(Kind.RECEIVE, len(self.receives))
+
+    def _without_id(self, kind: Kind, named: int) -> NDArray[np.int64]:
+        of_kind = self.trace.kind == kind
+        some = np.count_nonzero(of_kind) > named
+        return np.flatnonzero(of_kind & (self.identity < 0)) if some else np.empty(0, np.int64)
 
     @cached_property
     def orphans(self) -> NDArray[np.int64]:
