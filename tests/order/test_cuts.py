@@ -153,6 +153,8 @@ def test_counts_by_name_and_wrong_counts() -> None:
             Cut.of(hb, wrong)
     with pytest.raises(ValueError, match="no process has the name A: a, b, c, d"):
         Cut.of(hb, {"A": 1})
+    with pytest.raises(ValueError, match="no process has the name A"):
+        rollback_line(hb, np.array([0]), failed=["A"])
     assert repr(Cut.of(hb, [1, 0, 0, 0])) == "<Cut {'a': 1, 'b': 0, 'c': 0, 'd': 0}>"
 
 

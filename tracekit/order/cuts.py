@@ -8,7 +8,7 @@ a lattice, so there is a largest one below any cut and a smallest one above it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -34,7 +34,8 @@ class Cut:
 
     Raises
     ------
-    ValueError: for a count that is negative or larger than the number of the process's events.
+    ValueError: for a count that is negative or larger than the number of the process's events, or a name that no
+        process has.
     """
 
     order: HappensBefore
@@ -52,9 +53,7 @@ class Cut:
     def of(cls, order: HappensBefore, counts: Mapping[str, int] | Sequence[int] | Int64) -> Cut:
         """The cut with these counts, by process name (0 where a name is missing) or in the trace's order."""
         if isinstance(counts, Mapping):
-            unknown = sorted(set(counts) - set(order.trace.processes))
-            if unknown:
-                raise ValueError(f"no process has the name {', '.join(unknown)}: {', '.join(order.trace.processes)}")
+            _require_known(order, counts)
             counts = [counts.get(name, 0) for name in order.trace.processes]
         return cls(order, np.array(counts, np.int64))
 
@@ -161,6 +160,12 @@ class Cut:
         return inside
 
 
+def _require_known(order: HappensBefore, names: Iterable[str]) -> None:
+    unknown = sorted(set(names) - set(order.trace.processes))
+    if unknown:
+        raise ValueError(f"no process has the name {', '.join(unknown)}: {', '.join(order.trace.processes)}")
+
+
 def _some(edges: Edges, chosen: NDArray[np.bool_]) -> Edges:
     return Edges(edges.sources[chosen], edges.targets[chosen], edges.origin[chosen])
 
@@ -196,7 +201,12 @@ def rollback_line(
     ----------
     checkpoints: rows after which a process's state was saved.
     failed: names of processes that lost their present state; None: all.
+
+    Raises
+    ------
+    ValueError: for a name that no process has.
     """
+    _require_known(order, failed or ())
     program, process = order.program, order.trace.process
     by_place = np.lexsort((program.index[checkpoints], process[checkpoints]))
     checkpoints = checkpoints[by_place]
