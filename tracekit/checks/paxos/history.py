@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,19 @@ class PaxosHistory:
         """The name of the process of an event."""
         trace = self.execution.trace
         return str(trace.processes[trace.process[row]])
+
+    @cached_property
+    def place(self) -> Int64:
+        """Each row's place in the order of processes and, in each, of the program."""
+        rows = self.execution.program_order.rows
+        place = np.empty(len(rows), np.int64)
+        place[rows] = np.arange(len(rows))
+        return place
+
+    def restarts(self, first: int, last: int) -> list[int]:
+        """Rows of restarts of a process after one of its events, up to another one."""
+        between = self.execution.program_order.rows[self.place[first] + 1 : self.place[last] + 1]
+        return [int(r) for r in between[self.execution.trace.kind[between] == Kind.RESTART]]
 
     def about(self, instance: int) -> dict[str, str]:
         """The instance, as a fact."""

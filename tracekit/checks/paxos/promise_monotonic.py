@@ -9,7 +9,6 @@ from tracekit.checks.paxos.evidence import paxos_check, violation
 from tracekit.checks.paxos.history import NONE, Bool, Int64, PaxosHistory, Steps, distinct, paxos_history
 from tracekit.execution import Execution, Options
 from tracekit.results import CheckResult, Violation
-from tracekit.trace.schema import Kind
 
 
 @paxos_check("paxos.promise-monotonic")
@@ -57,7 +56,7 @@ def promise_monotonic(execution: Execution, options: Options) -> CheckResult:
     ballot = np.concatenate([promises.ballot[lowered], acceptances.ballot[broken]])
     accepts = np.arange(len(row)) >= int(lowered.sum())
     process = execution.trace.process[row].astype(np.int64)
-    at = np.lexsort((~accepts, _place(history)[row]))
+    at = np.lexsort((~accepts, history.place[row]))
     row, kept, instance, ballot, process = (a[at] for a in (row, kept, instance, ballot, process))
     accepts = accepts[at]
     _, group = distinct(process, instance)
@@ -97,21 +96,13 @@ def _own(history: PaxosHistory) -> tuple[Steps, Steps]:
     return promises, acceptances
 
 
-def _place(history: PaxosHistory) -> Int64:
-    """Each row's place in the order of processes and, in each, of the program."""
-    rows = history.execution.program_order.rows
-    place = np.empty(len(rows), np.int64)
-    place[rows] = np.arange(len(rows))
-    return place
-
-
 def _promised_before(history: PaxosHistory, promises: Steps, acceptances: Steps) -> Int64:
     """The highest ballot promised before each step that binds it; `NONE` where there is none. O(n log n).
 
     A step for one instance is bound by promises for it and for all; a promise for all by every one.
     """
     count = len(promises)
-    place = _place(history)[np.concatenate([promises.row, acceptances.row])]
+    place = history.place[np.concatenate([promises.row, acceptances.row])]
     process = np.concatenate([promises.process, acceptances.process])
     instance = np.concatenate([promises.instance, acceptances.instance])
     ballot = np.concatenate([promises.ballot, np.full(len(acceptances), NONE, np.int64)])
@@ -152,7 +143,7 @@ def _starts(n: int, starts: Int64) -> Bool:
 def _told(
     history: PaxosHistory, promises: Steps, row: int, instance: int, ballot: int, kept: int, accepts: bool
 ) -> Violation:
-    execution, place = history.execution, _place(history)
+    execution, place = history.execution, history.place
     binding = (promises.process == execution.trace.process[row]) & (promises.ballot == kept)
     binding &= place[promises.row] < place[row]
     if instance != NONE:
@@ -160,8 +151,7 @@ def _told(
     source = int(promises.row[binding][0])
     name, where = history.who(row), history.at(instance)
     number, high = int(history.ballots[ballot]), int(history.ballots[kept])
-    between = execution.program_order.rows[place[source] + 1 : place[row] + 1]
-    restarts = between[execution.trace.kind[between] == Kind.RESTART].tolist()
+    restarts = history.restarts(source, row)
     forgot = f" It restarted in between ({execution.trace.event(restarts[0])})." if restarts else ""
     what = f"accepted the proposal of ballot {number}" if accepts else f"promised only ballot {number}"
     act = f"accepts ballot {number}" if accepts else f"has promised {number}"

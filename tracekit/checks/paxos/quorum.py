@@ -150,7 +150,7 @@ def _told_request(history: PaxosHistory, group: Acceptors, causal: Order, reques
     return violation(
         history.execution,
         "proposed-without-quorum",
-        f"{name} sent an accept request of ballot {number}{history.at(instance)} when only {listed(promised)} had "
+        f"{name} sent an accept request of ballot {number}{history.at(instance)} when {_few(promised)} had "
         f"promised it; it needs {group.majority} of {group.count}.",
         [*((r, f"promises ballot {number}") for r in rows), (row, history.execution.text(row))],
         facts={**history.about(instance), "ballot": number, "promised": promised, "needed": group.majority},
@@ -170,8 +170,12 @@ def _told_learned(history: PaxosHistory, group: Acceptors, causal: Order, learne
     return violation(
         history.execution,
         "learned-without-quorum",
-        f"{history.who(row)} learned that {shown([name])} is chosen{history.at(instance)} when only "
-        f"{listed(accepted)} had accepted it{under}; it needs {group.majority} of {group.count}.",
+        f"{history.who(row)} learned that {shown([name])} is chosen{history.at(instance)} when "
+        f"{_few(accepted)} had accepted it{under}; it needs {group.majority} of {group.count}.",
         [*((int(r), f"accepts {name}") for r in best.row), (row, f"learns that {name} is chosen")],
         facts={**history.about(instance), "value": name, "accepted": accepted, "needed": group.majority},
     )
+
+
+def _few(names: list[str]) -> str:
+    return f"only {listed(names)}" if names else "nobody"

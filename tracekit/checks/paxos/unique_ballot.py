@@ -130,8 +130,10 @@ def _told(history: PaxosHistory, key: Int64, anomaly: str) -> Violation:
         facts |= {"proposers": names}
     else:
         rows = _of(history.starts, instance, ballot).row[:2].tolist()
-        name = history.who(rows[0])
-        summary = f"{name} began ballot {number}{where} twice. A proposer never uses a number again."
+        name, restarts = history.who(rows[0]), history.restarts(rows[0], rows[1])
+        forgot = f" It restarted in between ({history.execution.trace.event(restarts[0])})." if restarts else ""
+        summary = f"{name} began ballot {number}{where} twice. A proposer never uses a number again.{forgot}"
+        rows[1:1] = restarts[:1]
         facts |= {"proposers": [name]}
     return violation(history.execution, anomaly, summary, [(r, text(r)) for r in rows], facts=facts)
 

@@ -39,8 +39,8 @@ def exactly_once(execution: Execution, options: Options) -> CheckResult:
         Applications, times the logarithm of the restarts.
 
     Reference
-        van Renesse and Altinbuken 2015, section 2: perform() skips a command decided before. Also Ongaro and Ousterhout
-        2014, section 8: serial numbers of clients.
+        van Renesse and Altinbuken 2015, perform(). It skips a command that was decided for an earlier slot. Also
+        Ongaro and Ousterhout 2014, section 8: serial numbers of clients.
         Van Renesse and Altinbuken, Paxos Made Moderately Complex, 2015.
     """
     history = execution.derive(smr_history)

@@ -36,7 +36,7 @@ def prefix(execution: Execution, options: Options) -> CheckResult:
         Linear.
 
     Reference
-        Paxos Made Simple, 3. A server executes commands in the order of their instances. Schneider 1990: Order.
+        Paxos Made Simple, 3. A command is executed when those before it are. Schneider 1990: Order.
         Lamport, Paxos Made Simple, 2001.
     """
     history = execution.derive(smr_history)

@@ -33,8 +33,8 @@ def slot_agreement(execution: Execution, options: Options) -> CheckResult:
         Sorting the applications.
 
     Reference
-        Schneider 1990, section 2: Agreement and Order. Also Paxos Made Simple, section 3: in instance i of consensus
-        all servers learn the same i-th command.
+        Schneider 1990, Agreement and Order. Also Paxos Made Simple, section 3: the value chosen by the i-th instance of
+        consensus is the i-th command.
         Schneider, Implementing Fault-Tolerant Services Using the State Machine Approach: A Tutorial, 1990.
     """
     history = execution.derive(smr_history)

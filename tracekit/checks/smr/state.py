@@ -34,8 +34,8 @@ def state(execution: Execution, options: Options) -> CheckResult:
         Sorting the states.
 
     Reference
-        Schneider 1990, section 2: Semantic Characterization of a State Machine. Also Paxos Made Simple, section 3: the
-        state machine is deterministic.
+        Schneider 1990, determinism of a state machine. Also Paxos Made Simple, section 3: servers produce the same
+        sequences of states and outputs if they all execute the same sequence of commands.
         Schneider, Implementing Fault-Tolerant Services Using the State Machine Approach: A Tutorial, 1990.
     """
     history = execution.derive(smr_history)
