@@ -7,7 +7,6 @@ changes nothing; delta: `apply`; q0: the empty store.
 
 from __future__ import annotations
 
-from copy import copy
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -24,6 +23,13 @@ class Outcome(NamedTuple):
     result: Result | None
 
 
+class Contents(NamedTuple):
+    """A state in full: values by key, the latest request and its result by client."""
+
+    values: dict[str, str]
+    sessions: dict[str, tuple[int, Result]]
+
+
 class Machine:
     """The machine, with a digest of its state that costs a few hashes a command, however large the state is."""
 
@@ -36,12 +42,18 @@ class Machine:
         """Equal for equal states: the exclusive or of the hashes of all entries."""
         return f"{self._sum:016x}"
 
-    def copy(self) -> Machine:
-        """The machine in the same state, for a checkpoint."""
-        other = copy(self)
-        other.store = KvStore()
-        other.store.values, other.store.sessions = dict(self.store.values), dict(self.store.sessions)
-        return other
+    def contents(self) -> Contents:
+        """The state, for a checkpoint."""
+        return Contents(dict(self.store.values), dict(self.store.sessions))
+
+    def take_over(self, contents: Contents) -> None:
+        """Goes on from a state."""
+        self.store.values, self.store.sessions = dict(contents.values), dict(contents.sessions)
+        self._sum = 0
+        for key, value in contents.values.items():
+            self._sum ^= _value(key, value)
+        for client, (number, result) in contents.sessions.items():
+            self._sum ^= _session(client, number, result)
 
     def apply(self, command: Command | None) -> Outcome:
         """delta: the next state and the command's output."""
@@ -64,13 +76,16 @@ class Machine:
     def _entries(self, command: Command) -> int:
         """The hashes of the entries that a command may change."""
         value, session = self.store.values.get(command.key), self.store.sessions.get(command.client)
-        found = 0
-        if value is not None:
-            found ^= _hash(f"value {command.key}\0{value}")
-        if session is not None:
-            number, result = session
-            found ^= _hash(f"session {command.client}\0{number}\0{result.ok}\0{result.value}")
-        return found
+        first = 0 if value is None else _value(command.key, value)
+        return first if session is None else first ^ _session(command.client, *session)
+
+
+def _value(key: str, value: str) -> int:
+    return _hash(f"value {key}\0{value}")
+
+
+def _session(client: str, number: int, result: Result) -> int:
+    return _hash(f"session {client}\0{number}\0{result.ok}\0{result.value}")
 
 
 def _hash(text: str) -> int:

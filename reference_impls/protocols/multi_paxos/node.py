@@ -76,8 +76,8 @@ class MultiPaxosNode:
             if cell.startswith("accepted ") and pvalue.slot > len(self.decided):
                 self.accepted[pvalue.slot] = pvalue
         if "checkpoint" in stable.cells:
-            self.applied, machine = stable.cells["checkpoint"]
-            self.machine = machine.copy()
+            self.applied, contents = stable.cells["checkpoint"]
+            self.machine.take_over(contents)
         state = {"smr.index": self.applied, "smr.state": self.machine.digest}
         fields = {"paxos.acceptors": list(self.members), "paxos.promised": self.promised, **state}
         self._effects.append(Note(fields, "smr.restart" if stable.cells else "smr.init"))
@@ -337,7 +337,7 @@ class MultiPaxosNode:
             fields |= {"smr.request": f"{command.client} #{command.number}", "smr.executed": executed}
         self._effects.append(Note(fields, "smr.apply"))
         if index % CHECKPOINT == 0:
-            self._effects.append(Persist({"checkpoint": (index, self.machine.copy())}))
+            self._effects.append(Persist({"checkpoint": (index, self.machine.contents())}))
         if command is not None and result is not None and (command.client, command.number) in self.asked:
             self.asked.discard((command.client, command.number))
             self._reply(command.client, ClientResponse(command.number, "ok" if result.ok else "fail", result.value))
