@@ -7,7 +7,10 @@ from random import Random
 
 from reference_impls.protocols.abd.messages import Versioned
 from reference_impls.protocols.abd.node import AbdNode, UnderWay
+from reference_impls.protocols.store_messages import Request
 from reference_impls.runtime.plan import Bug
+from reference_impls.workloads.kv import Mix, Quota
+from reference_impls.workloads.kv_workload import KvClients
 from tracekit.protocols import Mutant
 
 
@@ -26,6 +29,11 @@ class SloppyQuorum(AbdNode):
         self.quorum = max(1, self.quorum - 1)
 
 
+def _mostly_reads(quota: Quota, random: Random) -> tuple[str, str, str | None]:
+    """All of one register: a value that few servers store is missed only by a read that follows at once."""
+    return ("read", "k1", None) if random.random() < 0.7 else ("write", "k1", quota.new)
+
+
 BUGS = (
     Bug(
         Mutant(
@@ -34,7 +42,8 @@ BUGS = (
             "consistency.linearizable",
         ),
         NoWriteBack,
-        ("reordering", "loss"),
+        ("send-omission", "reordering", "loss"),
+        workload=KvClients(Request, Mix(_mostly_reads), "any", final_reads=True),
     ),
     Bug(
         Mutant("sloppy-quorum", "both rounds wait for a majority (ABD, section 3)", "consistency.linearizable"),
