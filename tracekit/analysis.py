@@ -8,7 +8,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from tracekit.checks.consistency import effort, ladder
-from tracekit.execution import Execution, Options
+from tracekit.execution import Execution, Interrupted, Options
 from tracekit.registry import Check, checks, select_checks
 from tracekit.results import CheckResult, Result, TraceSummary, Verdict
 from tracekit.trace.assemble import describe, fits
@@ -102,6 +102,9 @@ def _outcomes(
             measured_s += cost
             try:
                 found[name] = _run(applicable[name], execution, name in required)
+            except Interrupted as stopped:
+                interrupted = True
+                found[name] = stopped.result
             except KeyboardInterrupt:
                 interrupted = True
                 found[name] = CheckResult(reasons=("interrupted",))

@@ -12,7 +12,7 @@ from tracekit.history.operations import Operations, operations_of
 from tracekit.order.happens_before import HappensBefore
 from tracekit.order.matching import Messages, match
 from tracekit.order.program import ProgramOrder
-from tracekit.results import Edge, WitnessEvent
+from tracekit.results import CheckResult, Edge, WitnessEvent
 from tracekit.trace.schema import Kind
 from tracekit.trace.trace import Trace
 from tracekit.vocabulary import describe
@@ -44,15 +44,34 @@ class Options:
 
 @dataclass
 class Budget:
-    """Time that a search may still take; asked at steps inside long work."""
+    """Time that a search may still take; asked at steps inside long work.
+
+    Attributes
+    ----------
+    interrupted: somebody pressed Ctrl-C, and the work was left where it stood: nothing is left either.
+    """
 
     seconds: float
     started: float = field(default_factory=time.monotonic)
+    interrupted: bool = False
 
     @property
     def left(self) -> float:
         """Seconds left; negative when overdrawn."""
-        return self.seconds - (time.monotonic() - self.started)
+        return -1.0 if self.interrupted else self.seconds - (time.monotonic() - self.started)
+
+    @property
+    def spent(self) -> str:
+        """Why nothing is left, as a reason for unknown."""
+        return "interrupted" if self.interrupted else f"{self.seconds:g} s budget spent"
+
+
+class Interrupted(KeyboardInterrupt):
+    """Raised by a check that was interrupted and has something to show: what it found until then."""
+
+    def __init__(self, result: CheckResult) -> None:
+        super().__init__("interrupted")
+        self.result = result
 
 
 class Execution:

@@ -14,6 +14,9 @@ from tests.consistency.test_linearizable import judge, relevant
 from tests.corpora import corpus, manifest
 from tests.oracle.linearizability import Op
 from tests.strategies import examples
+from tracekit.analysis import analyze
+from tracekit.checks.consistency import search
+from tracekit.execution import Budget
 from tracekit.registry import HEADINGS, checks, formats
 from tracekit.results import Verdict
 from tracekit.trace.builder import TraceBuilder
@@ -237,3 +240,22 @@ def test_histories_of_knossos_and_porcupine_get_the_expected_verdict(entry: dict
     [trace] = formats()["jepsen-edn"].read(corpus(entry["path"]))
     model = "cas-register:nil=any" if "nil constrains nothing" in entry["model"] else None
     assert judge(trace, model).verdict == entry["expected"]
+
+
+def test_an_interrupted_search_shows_what_it_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = [("write", 1, 0, 1), ("write", 2, 2, 3), ("write", 1, 4, 5), ("read", 2, 6, 7)]
+    ops = [Op(f, v if f == "write" else None, v if f == "read" else None, "ok", s, e) for f, v, s, e in calls]
+    advance, keys = search._Sweep._advance, iter(range(2))
+
+    def interrupted(sweep: search._Sweep, budget: Budget, scale: int) -> tuple[int, str]:
+        if next(keys):
+            raise KeyboardInterrupt
+        return advance(sweep, budget, scale)
+
+    monkeypatch.setattr(search._Sweep, "_advance", interrupted)
+    monkeypatch.setattr("tracekit.checks.consistency.linearizable.core_of", lambda *arguments: None)
+    result = analyze(trace_of([*ops, *ops, ops[0]], ["a"] * 4 + ["b"] * 5), check=["consistency.linearizable"])
+    [found] = [c for c in result.checks if c.check == "consistency.linearizable"]
+    assert found.verdict is Verdict.VIOLATED and found.facts["violated_keys"] == ["a"]
+    [reason] = found.reasons
+    assert reason.startswith("key b is undecided") and reason.endswith("interrupted")

@@ -1,25 +1,34 @@
-"""The sweep for queues with values enqueued twice, against the definition."""
+"""Queues and stacks into which values go twice: the sweep, and the graph of frontiers, against the definition."""
 
 from __future__ import annotations
 
 import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from tests.consistency.histories import object_history, trace_of
-from tests.oracle.linearizability import linearizable_object
+from tests.consistency.many import judged
+from tests.oracle.linearizability import Op, linearizable_object
 from tests.oracle.objects import OBJECTS
+from tracekit.checks.consistency import queues, stacks
 from tracekit.checks.consistency.cells import cells_of
 from tracekit.checks.consistency.decided import Broken
-from tracekit.checks.consistency.queues import decide_key
 from tracekit.execution import Budget
 from tracekit.history.models import actions_of, parse_model
 from tracekit.history.operations import operations_of
+from tracekit.results import Verdict
 
 
-def test_queues_are_judged_as_they_are_defined(histories: int = 1500, seed: int = 3, most: int = 8) -> None:
+@pytest.mark.parametrize(("model", "decide_key"), [("queue", queues.decide_key), ("stack", stacks.decide_key)])
+def test_they_are_judged_as_they_are_defined(
+    model: str, decide_key: Any, histories: int = 1500, seed: int = 3, most: int = 8
+) -> None:
     rng, held, broken = random.Random(seed), 0, 0
-    choice, (start, after) = parse_model("queue"), OBJECTS["queue"]
+    choice, (start, after) = parse_model(model), OBJECTS[model]
     for _ in range(histories):
-        ops = object_history("queue", rng, most=most)
+        ops = object_history(model, rng, most=most)
         if rng.random() < 0.5:  # without peeks and operations that found nothing, more histories hold
             ops = [op for op in ops if op.f != "peek"]
         trace = trace_of(ops)
@@ -31,3 +40,30 @@ def test_queues_are_judged_as_they_are_defined(histories: int = 1500, seed: int 
         assert (found is None) == expected, "\n".join(map(str, ops))
         held, broken = held + expected, broken + isinstance(found, Broken)
     assert min(held, broken) > histories // 20
+
+
+def pairs(n: int, *, wrong: bool) -> list[Op]:
+    """Two pushes at once, again and again, and then all members taken out: any of 2^n stacks may have stood there."""
+    ops = []
+    for i in range(n):
+        ops += [Op("push", 1 + i % 3, None, "ok", 10 * i, 10 * i + 5), Op("push", 4, None, "ok", 10 * i, 10 * i + 5)]
+    for i in reversed(range(n)):
+        moment = 10 * n + 40 * (n - i)
+        answers = (4, 1 + i % 3) if i % 2 else (1 + i % 3, 4)
+        ops += [
+            Op("pop", None, answer, "ok", moment + 10 * at, moment + 10 * at + 5) for at, answer in enumerate(answers)
+        ]
+    if wrong:
+        ops[-1] = replace(ops[-1], answer=7 - (ops[-1].answer or 0))
+    return ops
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_many_stacks_at_once_are_one_graph(wrong: bool) -> None:
+    found = judged(pairs(300, wrong=wrong), "stack")
+    assert found is not None and not found.reasons
+    assert found.verdict is (Verdict.VIOLATED if wrong else Verdict.HOLDS)
+    assert found.facts["keys_by_stacks"] == 1
+    if wrong:
+        [violation] = found.violations
+        assert "it was empty" in violation.summary or "the top was" in violation.summary

@@ -18,7 +18,7 @@ from tracekit.checks.consistency.revisions import revisions_of
 from tracekit.checks.consistency.router import Judged, judge
 from tracekit.checks.consistency.witness import Witnesses
 from tracekit.errors import TracekitError
-from tracekit.execution import Budget, Execution, Options
+from tracekit.execution import Budget, Execution, Interrupted, Options
 from tracekit.history.models import Choice, actions_of, choose, fitting_models
 from tracekit.history.operations import Outcome
 from tracekit.registry import check
@@ -109,7 +109,8 @@ def linearizable(execution: Execution, options: Options) -> CheckResult:
         that order is tried first: O(n log n). A key whose written values are all different, and a
         queue, stack, set or priority queue into which nothing goes twice: O(n log n) time and O(n) memory, about a
         second for a million operations. A queue with duplicates: a sweep, exponential only in the dequeues that are
-        open at once. Other keys: a search that is exponential in the worst case (the problem is NP-complete), in the
+        open at once. A stack with duplicates: dynamic programming over frontiers, exponential only in the operations
+        that are open at once. Other keys: a search that is exponential in the worst case (the problem is NP-complete), in the
         number of operations open at once and not in the length; memory up to 1 GiB, time up to --budget; then the
         verdict is unknown, with the key, the stretch of the history and what made it hard. Values written twice, cas,
         append, models with many states and, most of all, operations that were never answered make a key hard.
@@ -118,7 +119,8 @@ def linearizable(execution: Execution, options: Options) -> CheckResult:
     Reference
         Herlihy & Wing, Linearizability: a correctness condition for concurrent objects, TOPLAS 1990. Unique values:
         zones of Gibbons & Korach, Testing shared memories, SIAM J. Comput. 1997. Containers: Lee & Mathur, Efficient
-        decrease-and-conquer linearizability monitoring, OOPSLA 2025. Search: Wing & Gong, J. Parallel Distrib.
+        decrease-and-conquer linearizability monitoring, OOPSLA 2025. Stacks with duplicates: after Lee & Mathur, Fixed
+        parameter tractable linearizability monitoring, PLDI 2026. Search: Wing & Gong, J. Parallel Distrib.
         Comput. 1993; just-in-time linearization of Lowe, Testing for linearizability, Concurrency Computat.: Pract.
         Exper. 2017. One key at a time: Herlihy & Wing's theorem 1; Horn & Kroening, FORTE 2015.
     """
@@ -146,7 +148,10 @@ def linearizable(execution: Execution, options: Options) -> CheckResult:
     budget = Budget(options.budget_s)
     revisions = None if doubts.started_late else revisions_of(execution)
     judged = judge(cells, choice, budget, Witnesses(execution, cells).name, revisions)
-    return _result(execution, options, choice, doubts, judged, budget)
+    found = _result(execution, options, choice, doubts, judged, budget)
+    if budget.interrupted:
+        raise Interrupted(found)
+    return found
 
 
 def _result(

@@ -95,7 +95,7 @@ class _Queue:
                 return self._broken(before, entry, place)
             if len(configurations) > MOST or self.budget.left < 0:
                 full = len(configurations) > MOST
-                reason = f"more than {MOST} configurations" if full else f"{self.budget.seconds:g} s budget spent"
+                reason = f"more than {MOST} configurations" if full else self.budget.spent
                 return Left(reason, entry, tuple(self.open), place)
         return None
 

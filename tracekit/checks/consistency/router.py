@@ -1,8 +1,8 @@
 """Chooses, key by key, the method that decides it, and says which and why.
 
 Where a store numbered its changes, that order may be one. Zones and containers need values that are written, or
-inserted, once; the sweep of queues fixes no order of members before a dequeue shows it; all others are searched. Where
-clocks may differ, `skewed` judges.
+inserted, once; of other queues and stacks no order of members is fixed before one leaves; all others are searched.
+Where clocks may differ, `skewed` judges.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tracekit.checks.consistency import containers, queues, search, zones
+from tracekit.checks.consistency import containers, queues, search, stacks, zones
 from tracekit.checks.consistency import revisions as revisions_module
 from tracekit.checks.consistency.cells import Cells, of_keys, written_once
 from tracekit.checks.consistency.decided import Broken, Decided
@@ -24,8 +24,14 @@ from tracekit.history.operations import NEVER
 
 Bool = NDArray[np.bool_]
 
-LONG_QUEUE = 60
-"""Queues of more operations are left to the sweep of queues; the search gives shorter ones a certificate and a core."""
+LONG = 60
+"""Queues and stacks of more operations have methods of their own; the search gives shorter ones an order or a core."""
+
+SWEEPS: Mapping[str, tuple[str, str, Callable[..., Broken | queues.Left | None]]] = {
+    "queue": ("queues", "sweep of queues (a value enqueued twice)", queues.decide_key),
+    "stack": ("stacks", "dynamic programming over frontiers (a value pushed twice, or a peek)", stacks.decide_key),
+}
+"""By model: a name for facts, the method and why, and the function that judges one key."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +102,7 @@ class Judged:
     def keys_by(self) -> dict[str, int]:
         """How many keys each method judged."""
         zoned, searched = (len(np.unique(cells.key)) for cells in (self.zone_cells, self.search_cells))
-        return {"zones": zoned, **{part.name: part.keys for part in self.parts}, "search": searched}
+        return {"zones": zoned, **{part.name: part.keys for part in self.parts if part.method}, "search": searched}
 
     @property
     def method(self) -> str:
@@ -132,13 +138,13 @@ def judge(
     unique &= left
     contained = _contained(cells, choice, containers.decidable(cells, choice))
     left &= ~unique & ~_having(cells, contained.cells)
-    queue = np.zeros(len(cells), np.bool_)
-    if choice.model.name == "queue":
-        queue = left & (np.bincount(cells.key, minlength=len(cells)) > LONG_QUEUE)
-    queued = _queued(of_keys(cells, queue), budget, _renamed(cells, queue, name))
-    zone_cells, search_cells = of_keys(cells, unique), of_keys(cells, left & ~queue)
+    long = np.zeros(len(cells), np.bool_)
+    if choice.model.name in SWEEPS:
+        long = left & (np.bincount(cells.key, minlength=len(cells)) > LONG)
+    swept = _swept(of_keys(cells, long), choice.model.name, budget, _renamed(cells, long, name))
+    zone_cells, search_cells = of_keys(cells, unique), of_keys(cells, left & ~long)
     searched = search.decide(search_cells, budget)
-    parts = (numbered, contained, queued)
+    parts = (numbered, contained, swept)
     return Judged(cells, zone_cells, zones.decide(zone_cells), search_cells, searched, parts, against)
 
 
@@ -197,12 +203,13 @@ def _contained(cells: Cells, choice: Choice, simple: Bool) -> Part:
     return Part("containers", "decrease and conquer (no value inserted twice)", of_keys(cells, simple), decided)
 
 
-def _queued(cells: Cells, budget: Budget, name: Callable[[int], str]) -> Part:
-    """Short queues first, so that an exhausted budget leaves as few undecided as possible."""
+def _swept(cells: Cells, model: str, budget: Budget, name: Callable[[int], str]) -> Part:
+    """Short keys first, so that an exhausted budget leaves as few undecided as possible."""
+    called, method, decide_key = SWEEPS.get(model, ("sweeps", "", queues.decide_key))
     decided, left = Decided(), {}
     sizes = np.bincount(cells.key, minlength=len(cells))
     for key in np.flatnonzero(sizes)[np.argsort(sizes[sizes > 0], kind="stable")].tolist():
-        found = queues.decide_key(cells, key, budget, name)
+        found = decide_key(cells, key, budget, name)
         if isinstance(found, Broken):
             decided.broken[key] = found
         elif found is not None:
@@ -210,4 +217,4 @@ def _queued(cells: Cells, budget: Budget, name: Callable[[int], str]) -> Part:
             crashed = sum(int(a.end[e]) == NEVER for e in found.open)
             since = min(found.open, key=lambda e: int(a.start[e]), default=found.entry)
             left[key] = search.Undecided(found.reason, found.entry, since, len(found.open), crashed, found.decided)
-    return Part("queues", "sweep of queues (a value enqueued twice)", cells, decided, left)
+    return Part(called, method, cells, decided, left)

@@ -292,6 +292,13 @@ class _Sweep:
 
     def advance(self, budget: Budget, scale: int) -> tuple[int, str]:
         """Goes on until a key is VIOLATED, all are done (HOLDS), or a limit is reached: OVERFLOW, and which one."""
+        try:
+            return self._advance(budget, scale)
+        except KeyboardInterrupt:
+            budget.interrupted = True
+            return layout.OVERFLOW, budget.spent
+
+    def _advance(self, budget: Budget, scale: int) -> tuple[int, str]:
         while True:
             run = kernels("linearizability_search", work=self.spent * scale)
             # Interpreted steps are slow; short turns let a hard search move on to the compiled kernel.
@@ -311,7 +318,7 @@ class _Sweep:
                 what = "states" if grown else "configurations"
                 return layout.OVERFLOW, f"{what} took {self.memory >> 20} MiB"
             if budget.left < 0:
-                return layout.OVERFLOW, f"{budget.seconds:g} s budget spent"
+                return layout.OVERFLOW, budget.spent
 
     def _grow(self, run: ModuleType) -> bool:
         if 2 * self.configs.nbytes > self.memory:
