@@ -254,7 +254,9 @@ def test_an_interrupted_search_shows_what_it_found(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(search._Sweep, "_advance", interrupted)
     monkeypatch.setattr("tracekit.checks.consistency.linearizable.core_of", lambda *arguments: None)
-    result = analyze(trace_of([*ops, *ops, ops[0]], ["a"] * 4 + ["b"] * 5), check=["consistency.linearizable"])
+    result = analyze(
+        trace_of([*ops, *ops, ops[0]], ["a"] * 4 + ["b"] * 5, clock="true_time_ns"), check=["consistency.linearizable"]
+    )
     [found] = [c for c in result.checks if c.check == "consistency.linearizable"]
     assert found.verdict is Verdict.VIOLATED and found.facts["violated_keys"] == ["a"]
     [reason] = found.reasons

@@ -105,15 +105,16 @@ def linearizable(execution: Execution, options: Options) -> CheckResult:
         at.
 
     Cost
-        Which method decided, and why, stands in the result. Where the store numbered its changes (`history.revision`),
-        that order is tried first: O(n log n). A key whose written values are all different, and a
-        queue, stack, set or priority queue into which nothing goes twice: O(n log n) time and O(n) memory, about a
+        Which method decided, and why, stands in the result. Where the store numbered its changes
+        (`history.revision`), that order is tried first: O(n log n). A key whose written values are all different, and
+        a queue, stack, set or priority queue into which nothing goes twice: O(n log n) time and O(n) memory, about a
         second for a million operations. A queue with duplicates: a sweep, exponential only in the dequeues that are
         open at once. A stack with duplicates: dynamic programming over frontiers, exponential only in the operations
-        that are open at once. Other keys: a search that is exponential in the worst case (the problem is NP-complete), in the
-        number of operations open at once and not in the length; memory up to 1 GiB, time up to --budget; then the
-        verdict is unknown, with the key, the stretch of the history and what made it hard. Values written twice, cas,
-        append, models with many states and, most of all, operations that were never answered make a key hard.
+        that are open at once. Other keys: a search that is exponential in the worst case (the problem is NP-
+        complete), in the number of operations open at once and not in the length; memory up to 1 GiB, time up to
+        --budget; then the verdict is unknown, with the key, the stretch of the history and what made it hard. Values
+        written twice, cas, append, models with many states and, most of all, operations that were never answered make
+        a key hard.
         A violation that the search found is made small: up to two seconds for all of them together.
 
     Reference

@@ -1,12 +1,12 @@
 """A stack with values pushed twice: dynamic programming over frontiers, where few operations are open at once.
 
 A frontier says which operations have happened: all that have completed, and some of the open ones. There are n 2^k of
-them, for n operations of which k are open at once. To each belong the stacks that may stand there, perhaps
-2^n of them: two pushes that overlap leave two orders, until somebody pops. So they are not kept one by one, but as a
-graph, as a parser keeps its own (Tomita, Efficient Parsing for Natural Language, 1985): a node is a push at a frontier, and
-below it lie all nodes that may have been on top just before. A frontier has only the nodes that may be on top. So time
-and memory are c^k poly(n), as of the reachability of Lee & Mathur, Fixed parameter tractable linearizability
-monitoring, PLDI 2026 (arXiv 2509.05586), which asks for a path through the frontiers that is a run of the stack.
+them, for n operations of which k are open at once. To each belong the stacks that may stand there, perhaps 2^n of them:
+two pushes that overlap leave two orders, until somebody pops. So they are not kept one by one, but as a graph, as a
+parser keeps its own (Tomita, Efficient Parsing for Natural Language, 1985): a node is a push at a frontier, and below
+it lie all nodes that may have been on top just before. A frontier has only the nodes that may be on top. So time and
+memory are c^k poly(n), as of the reachability of Lee & Mathur, Fixed parameter tractable linearizability monitoring,
+PLDI 2026 (arXiv 2509.05586), which asks for a path through the frontiers that is a run of the stack.
 
 * An operation takes effect when its completion forces it; open ones may go before it. Frontiers are gone through by how
   many have happened, so that what lies below a node is complete before anybody pops it.
