@@ -99,10 +99,10 @@ class _Stack:
             self.full = sum(map(len, layer.values())) > MOST
             if self.full or self.budget.left < 0:
                 return {}
-            for mask, tops in layer.items():
-                frozen = frozenset(tops)
+            for mask, gathered in layer.items():
+                top = frozenset(gathered)
                 for op, bit in self._next(mask):
-                    after = self._after(op, frozen)
+                    after = self._after(op, top)
                     if after and op == entry:
                         found[mask] = found.get(mask, frozenset()) | after
                     elif after:
