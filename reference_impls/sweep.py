@@ -1,7 +1,7 @@
 """Runs protocols over many seeds and judges every run: ``python -m reference_impls.sweep raft --seeds 300``.
 
 Every run has to hold, and its table has to be the claims' whole: the seeds draw their faults among those tolerated, and
-go through all networks and several sizes unless one is named. Exit code 0: so it was. ``all`` runs every protocol.
+go through all networks that the protocol rests on and several sizes unless one is named. Exit code 0: so it was. ``all`` runs every protocol.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _simulations(protocol: Protocol, arguments: argparse.Namespace) -> Iterator[
         yield Simulation(
             nodes=arguments.nodes or sizes[seed // 3 % len(sizes)],
             seed=seed,
-            network=arguments.network or NETWORKS[seed % len(NETWORKS)],
+            network=arguments.network or protocol.networks[seed % len(protocol.networks)],
             operations=arguments.operations,
         )
 

@@ -86,6 +86,7 @@ class Protocol:
     settings: what can be chosen of it, by name.
     transports: where it runs, of `TRANSPORTS`.
     simulated_faults: those of all faults that only the simulator can bring about.
+    networks: on which networks its promises rest, of `NETWORKS`, the usual one first; the others break an assumption.
     simulate: makes the trace. Raises TracekitError TK4xx for settings that it cannot run.
     progress (argument of simulate): called with operations done and in all.
     """
@@ -103,6 +104,7 @@ class Protocol:
     settings: Mapping[str, Setting] = field(default_factory=dict)
     transports: tuple[str, ...] = ("sim",)
     simulated_faults: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ("async", "sync", "partial-sync")
 
 
 @cache

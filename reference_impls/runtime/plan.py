@@ -66,6 +66,7 @@ class Design:
     quiescent: whether the run is left alone until nothing moves.
     settings: what else can be chosen, by name.
     transports: where it runs.
+    networks: on which networks its promises rest, the usual one first; on others an assumption of its is broken.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Design:
     quiescent: bool | None = None
     settings: Mapping[str, Setting] = field(default_factory=dict)
     transports: tuple[str, ...] = ("sim",)
+    networks: tuple[str, ...] = ("async", "sync", "partial-sync")
     default_nodes: int = 3
     minimum_nodes: int = 1
 

@@ -32,6 +32,7 @@ def protocol_of(design: Design) -> Protocol:
         settings=design.settings,
         transports=design.transports,
         simulated_faults=tuple(name for name, fault in FAULTS.items() if fault.simulated),
+        networks=design.networks,
     )
 
 
@@ -147,6 +148,8 @@ def broken_assumptions(plan: Plan, nemesis: Nemesis) -> tuple[str, ...]:
         for kind in nemesis.happened
         if kind not in plan.design.tolerates
     ]
+    if plan.simulation.network not in plan.design.networks:
+        told.append(f"{plan.simulation.network} network: {name} needs one that is {' or '.join(plan.design.networks)}")
     crashes = "crash" in plan.design.tolerates
     if crashes and nemesis.most_down > max(f, 1):
         told.append(f"{nemesis.most_down} of {plan.simulation.nodes} nodes were down at one time; {name} tolerates {f}")

@@ -60,7 +60,7 @@ def _known(code: str, what: str, name: str, known: Collection[str], at: str) -> 
 def command(design: Design, simulation: Simulation, bug: Bug | None) -> str:
     """The command that makes the same run again; options that have their default are left out."""
     options: Mapping[str, tuple[object, object]] = {
-        "--network": (simulation.network, "async"),
+        "--network": (simulation.network, design.networks[0]),
         "--transport": (simulation.transport, "sim"),
         "--faults": (None if simulation.faults is None else ",".join(simulation.faults) or "none", None),
         "--mutant": (simulation.mutant, None),

@@ -74,9 +74,10 @@ def _command(protocol: Protocol) -> click.Command:
         click.Option(
             ["--network"],
             type=click.Choice(["sync", "async", "partial-sync"]),
-            default="async",
+            default=protocol.networks[0],
             show_default=True,
-            help="Delays have a bound; have none; or have one from an unknown time on.",
+            help="Delays have a bound; have none; or have one from an unknown time on."
+            + ("" if len(protocol.networks) > 2 else f" The protocol rests on {' or '.join(protocol.networks)}."),
         ),
         click.Option(
             ["--faults"],
