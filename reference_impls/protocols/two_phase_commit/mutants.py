@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reference_impls.protocols.commit_site import ABORT, COMMIT, Vote, VoteRequest
+from reference_impls.protocols.commit_site import ABORT, COMMIT
 from reference_impls.protocols.two_phase_commit.node import Transaction, TwoPhaseCommitNode
 from reference_impls.runtime.faults import Ambush
 from reference_impls.runtime.network import MILLISECOND
@@ -20,13 +20,11 @@ class CommitOnTimeout(TwoPhaseCommitNode):
 class ChangeVote(TwoPhaseCommitNode):
     """Votes anew each time that it is asked. The keys are locked the second time: by the transaction itself."""
 
-    def _on_vote_request(self, sender: str, message: VoteRequest) -> None:
-        t = self.transactions.get(message.txn)
-        if t is not None and t.vote and not t.decision:
-            self._vote(t, self.locks.conflict(t.keys))
-            self._send(sender, Vote(t.txn, t.vote))
+    def _vote_again(self, t: Transaction) -> None:
+        if t.decision:
+            super()._vote_again(t)
         else:
-            super()._on_vote_request(sender, message)
+            self._vote(t, self.locks.conflict(t.keys))
 
 
 class ForgetDecision(TwoPhaseCommitNode):
@@ -98,7 +96,11 @@ BUGS = by_name(
         (DECISIONS,),
     ),
     Bug(
-        Mutant("forget-vote", "the yes record is in the log before the vote is sent (7.4)", "atomic-commit.agreement"),
+        Mutant(
+            "forget-vote",
+            "the yes record is in the log before the vote is sent (7.4), so that it decides in the end (AC5)",
+            "atomic-commit.termination",
+        ),
         ForgetVote,
         ("loss",),
         (VOTES,),

@@ -198,9 +198,8 @@ class TwoPhaseCommitNode(Site):
             t = Transaction(message.txn, sender, message.participants, message.keys)
             self.transactions[t.txn] = t
             self._vote(t, self.locks.conflict(t.keys))
-        elif not t.vote:  # asked by another participant before the coordinator's request came, it has aborted
-            t.vote = NO
-            self._note(t.txn, vote=NO, reason="it has aborted")
+        else:
+            self._vote_again(t)
         self._send(sender, Vote(t.txn, t.vote))
 
     def _vote(self, t: Transaction, conflict: str) -> None:
@@ -214,6 +213,12 @@ class TwoPhaseCommitNode(Site):
         self._log_vote(t)
         self._note(t.txn, vote=YES, held=t.keys)
         self._start_timer("decision", t.txn, DECISION_TIMEOUT)
+
+    def _vote_again(self, t: Transaction) -> None:
+        """As it did before; or no, if it has aborted since another one asked it for the decision."""
+        if not t.vote:
+            t.vote = NO
+            self._note(t.txn, vote=NO, reason="it has aborted")
 
     def _log_vote(self, t: Transaction) -> None:
         self._write(Record(YES, t.txn, t.coordinator, t.participants, t.keys))

@@ -150,7 +150,7 @@ def _told(history: CommitHistory, commits: Marks, place: int, pairs: Pairs) -> V
         execution,
         "committed-before-pre-commit",
         f"{who} committed {name} without knowing that {listed(names)}, which had not failed, "
-        f"{'was' if len(names) == 1 else 'were'} committable. If {who} fails now, nobody else can tell what it decided.",
+        f"{'was' if len(names) == 1 else 'were'} committable. If {who} fails now, nobody can tell what it decided.",
         [(r, execution.text(r)) for r in shown if r != row] + [(row, execution.text(row))],
         facts={"transaction": name, "process": who, "not committable": names},
     )
