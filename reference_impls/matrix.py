@@ -46,7 +46,8 @@ def _row(protocol: Protocol, mutant: Mutant | None, seeds: int, operations: int)
     first = None
     for seed in count():
         name = mutant.name if mutant else None
-        simulation = Simulation(protocol.default_nodes, seed, mutant=name, operations=operations)
+        nodes, network = protocol.default_nodes, protocol.networks[0]
+        simulation = Simulation(nodes, seed, network, mutant=name, operations=operations)
         found = judge(protocol.name, simulation)[2]
         violated.update(found)
         if mutant and first is None and mutant.caught_by in found:

@@ -1,7 +1,8 @@
 """Runs protocols over many seeds and judges every run: ``python -m reference_impls.sweep raft --seeds 300``.
 
 Every run has to hold, and its table has to be the claims' whole: the seeds draw their faults among those tolerated, and
-go through all networks that the protocol rests on and several sizes unless one is named. Exit code 0: so it was. ``all`` runs every protocol.
+go through all networks that the protocol rests on, and several sizes, unless one is named. Exit code 0: so it was.
+``all`` runs every protocol.
 """
 
 from __future__ import annotations

@@ -122,11 +122,12 @@ def _families(checks: Sequence[CheckResult], style: Style) -> str:
         by_examined: dict[str, list[str]] = {}
         for member in members:
             by_examined.setdefault(_examined(member), []).append(member.check.partition(".")[2])
-        label = f"  {family}"
+        label = f"  {family} "
         for examined, names in by_examined.items():
             rows = _wrap_names(names)
             for i, row in enumerate(rows):
-                text = f"{label:<{LABEL + 1}}{row:<{NAME_WIDTH}}" + (examined if i == len(rows) - 1 else "")
+                text = f"{label:<{LABEL + 1}}{row}"
+                text = f"{text:<{LABEL + 1 + NAME_WIDTH}}" + (examined if i == len(rows) - 1 else "")
                 lines.append(text.rstrip())
                 label = ""
     return "\n".join(lines)
@@ -168,7 +169,7 @@ def _measured(result: Result, style: Style) -> str:
     before = ""
     for family, fact in dict.fromkeys(facts):  # several checks of a family may say the same
         first, *rest = _wrap(clean(fact), WIDTH - LABEL - 1)
-        lines.append(f"  {family if family != before else '':<{LABEL - 1}}{first}")
+        lines.append(f"  {family + ' ' if family != before else '':<{LABEL - 1}}{first}")
         lines += [" " * (LABEL + 3) + line for line in rest]
         before = family
     return "\n".join(lines)

@@ -73,33 +73,31 @@ EVENTS = {
 
 
 def describe(name: str, fields: Mapping[str, Any]) -> str:
-    """``votes yes on t7, holding k1 and k2``, ``receives the decision commit from n1, commits t7``."""
-    txn = str(fields.get("commit.txn", ""))
+    """``votes yes on t7, holding k1, k2``, ``receives the decision commit from n1, commits t7``."""
     what = _WHAT.get(name)
     words = [what(fields) if what else name.removeprefix("commit.").replace("_", " ")]
-    done = _done(name, fields)
-    words += done or ([txn] if txn else [])
-    if txn and done:
-        words[-1] += f" {'on ' if fields.get('commit.vote') and len(done) == 1 else ''}{txn}"
+    txn = fields.get("commit.txn")
+    if txn is not None:
+        words += _done(fields, txn) or [str(txn)]
     if fields.get("commit.held"):
         words.append(f"holding {', '.join(map(str, fields['commit.held'][:4]))}")
     if fields.get("commit.reason"):
         words.append(f"because: {fields['commit.reason']}")
     if fields.get("message") is not None:
         words.append(f"message {fields['message']}")
-    return ", ".join(w for w in words if w)
+    return ", ".join(word for word in words if word)
 
 
-def _done(name: str, fields: Mapping[str, Any]) -> list[str]:
+def _done(fields: Mapping[str, Any], txn: Any) -> list[str]:
     """What the process does about the transaction."""
     done = []
-    if fields.get("commit.vote"):
-        done.append(f"votes {fields['commit.vote']}")
+    vote, decision = fields.get("commit.vote"), fields.get("commit.decision")
+    if vote:
+        done.append(f"votes {vote} on {txn}")
     if fields.get("commit.committable"):
-        done.append("is committable: all have voted yes")
-    decision = fields.get("commit.decision")
+        done.append(f"is committable for {txn}")
     if decision:
-        done.append({"commit": "commits", "abort": "aborts"}.get(str(decision), f"decides {decision}"))
+        done.append({"commit": "commits", "abort": "aborts"}.get(str(decision), f"decides {decision} on") + f" {txn}")
     return done
 
 

@@ -75,6 +75,6 @@ def _told(history: CommitHistory, txn: int) -> Violation:
         "different-decisions",
         f"{listed(committed[:SHOWN])} committed {name}, and {listed(aborted[:SHOWN])} aborted it. "
         "All that decide on a transaction must decide the same.",
-        [(row, execution.text(row)) for row in shown],
+        [(row, execution.text(row)) for row in dict.fromkeys([*history.began(txn), *shown])],
         facts={"transaction": name, "committed": committed[:SHOWN], "aborted": aborted[:SHOWN]},
     )

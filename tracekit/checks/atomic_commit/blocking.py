@@ -71,8 +71,8 @@ def _ends(history: CommitHistory, voted: Marks) -> Int64:
     index = history.execution.program_order.index
     ends = np.full(len(voted), -1, np.int64)
     for marks in (history.committable, history.decisions):
-        row = marks.rows_of(voted.pair)
-        better = (row >= 0) & (index[row] >= index[voted.row]) & ((ends < 0) | (index[row] < index[ends]))
+        row = marks.following(voted.pair, voted.row, index)
+        better = (row >= 0) & ((ends < 0) | (index[row] < index[ends]))
         ends = np.where(better, row, ends)
     return ends
 
@@ -86,8 +86,8 @@ def _asked(history: CommitHistory, voted: Marks, end: Int64) -> Int64:
     began = Marks(
         history.txn[rows], trace.process[rows].astype(np.int64), rows, np.ones(len(rows), np.int64), voted.width
     )
-    row = began.rows_of(voted.pair)
-    inside = (row >= 0) & (index[row] >= index[voted.row]) & ((end < 0) | (index[row] <= index[end]))
+    row = began.following(voted.pair, voted.row, index)
+    inside = (row >= 0) & ((end < 0) | (index[row] <= index[end]))
     return np.where(inside, row, -1)
 
 

@@ -12,6 +12,7 @@ from tracekit.checks.atomic_commit.history import (
     Bool,
     CommitHistory,
     Int64,
+    Marks,
     commit_history,
     commit_occurs,
 )
@@ -100,7 +101,7 @@ def _unlisted(history: CommitHistory) -> list[str]:
 
 def _known(history: CommitHistory, causal: Order, among: Bool) -> Bool:
     """Transactions among some of which everybody who aborted knew all votes."""
-    aborts = history.decisions.only((history.decisions.value == ABORT) & among[history.decisions.txn]).first
+    aborts = _aborts(history, among)
     place, participant = history.with_participants(aborts)
     vote = history.votes.rows_of(aborts.txn[place] * history.listed.width + participant)
     known = among.copy()
@@ -109,8 +110,8 @@ def _known(history: CommitHistory, causal: Order, among: Bool) -> Bool:
 
 
 def _failed(history: CommitHistory, causal: Order, among: Bool) -> Bool:
-    """Transactions among some of which a message was lost, or a participant crashed since its vote and may have done so
-    before the abort; or of which that is not recorded."""
+    """Transactions among some of which a message was lost, or before whose every abort a participant may have crashed
+    since its vote; or of which that is not recorded."""
     failed = np.zeros(history.count, np.bool_)
     lost = history.execution.messages.undelivered
     txn = history.txn[lost]
@@ -118,16 +119,22 @@ def _failed(history: CommitHistory, causal: Order, among: Bool) -> Bool:
     nameless = (txn < 0) & _of_domain(history, lost)
     if nameless.any():  # lost messages that may belong to any of them
         failed[:] = True
-    listed_ = history.listed.only(among[history.listed.txn])
-    crash = causal.crash_after(listed_.process, history.votes.rows_of(listed_.pair))
-    aborts = history.decisions.only((history.decisions.value == ABORT) & among[history.decisions.txn])
-    struck = np.flatnonzero(crash >= 0)
-    if len(struck):
-        first = np.searchsorted(aborts.txn, listed_.txn[struck])
-        excused = ~causal.later(aborts.row[first], crash[struck])
-        failed[listed_.txn[struck[excused]]] = True
-    failed[listed_.txn[history.partial[listed_.process]]] = True
-    return failed & among
+    failed[history.listed.txn[history.partial[history.listed.process]]] = True
+    aborts = _aborts(history, among)
+    place, participant = history.with_participants(aborts)
+    vote = history.votes.rows_of(aborts.txn[place] * history.listed.width + participant)
+    crash = causal.crash_after(participant, vote)
+    place, crash = place[crash >= 0], crash[crash >= 0]
+    excused = np.zeros(len(aborts), np.bool_)
+    excused[place[~causal.later(aborts.row[place], crash)]] = True
+    calm = np.zeros(history.count, np.bool_)
+    calm[aborts.txn[~excused]] = True
+    return (failed | ~calm) & among
+
+
+def _aborts(history: CommitHistory, among: Bool) -> Marks:
+    """The first abort of each process, of some transactions."""
+    return history.decisions.only((history.decisions.value == ABORT) & among[history.decisions.txn]).first
 
 
 def _of_domain(history: CommitHistory, rows: Int64) -> Bool:

@@ -86,6 +86,20 @@ class Marks:
         at = self.find(pair)
         return np.where(at >= 0, self.row[np.maximum(at, 0)], -1) if len(self) else at
 
+    def following(self, pair: Int64, since: Int64, index: Int64) -> Int64:
+        """The row of each pair's first mark that is not before `since`, a row of the same process; -1 where none is.
+
+        index: shape (n,): the place of each row at its process.
+        """
+        at = self.find(pair)
+        if not len(self):
+            return at
+        number = np.searchsorted(self.starts, np.arange(len(self)), side="right")  # of each mark's pair
+        key = number * (len(index) + 1) + index[self.row]
+        found = np.searchsorted(key, number[at] * (len(index) + 1) + index[since])
+        inside = np.minimum(found, len(self) - 1)
+        return np.where((at >= 0) & (found < len(self)) & (self.pair[inside] == pair), self.row[inside], -1)
+
     def of(self, txn: int) -> range:
         """Places of the marks of a transaction."""
         return range(int(np.searchsorted(self.txn, txn)), int(np.searchsorted(self.txn, txn, side="right")))
@@ -129,6 +143,11 @@ class CommitHistory:
         """Why values of some fields cannot be used."""
         return tuple(dict.fromkeys(self.unclear[name] for name in names if self.unclear[name]))
 
+    def missing(self, name: str) -> tuple[str, ...]:
+        """Why nothing can be concluded from the absence of a field at an event: nobody records it, or some cannot be
+        used."""
+        return self.doubts(name) or not_recorded(self.execution, f"commit.{name}")
+
     @cached_property
     def is_listed(self) -> Bool:
         """Shape (count,): whether the participants of a transaction are recorded."""
@@ -146,6 +165,10 @@ class CommitHistory:
         heard = np.zeros(len(self.names), np.bool_)
         heard[np.unique(trace.process)] = True
         return partial | ~heard
+
+    def began(self, txn: int) -> list[int]:
+        """The row that lists the participants of a transaction, as a list of at most one."""
+        return [int(row) for row in self.listed.row[list(self.listed.of(txn))[:1]]]
 
     def by_txn(self, marks: Marks, wanted: int) -> Bool:
         """Shape (count,): transactions with a mark of that value."""

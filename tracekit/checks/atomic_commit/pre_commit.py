@@ -118,15 +118,15 @@ def _pairs(history: CommitHistory, commits: Marks, causal: Order) -> Pairs:
     excused = crash >= 0
     # A crash that is known to come after the commit is no excuse: the participant was operational then
     excused[excused] = ~causal.later(commits.row[place[excused]], crash[excused])
-    told = (causal.whole | (row < 0)) & ~history.partial[participant] & (not history.doubts("committable"))
+    told = (causal.whole | (row < 0)) & ~history.partial[participant] & (not history.missing("committable"))
     return Pairs(place, participant, row, ~excused & told, excused)
 
 
 def _reasons(history: CommitHistory, commits: Marks, pairs: Pairs) -> tuple[str, ...]:
-    reasons = list(history.doubts("decision", "committable"))
+    reasons = [*history.doubts("decision"), *history.missing("committable")]
     reasons += unlisted(history, np.unique(commits.txn[~history.is_listed[commits.txn]]), "committed transaction")
     open_ = ~pairs.broken & ~pairs.excused
-    if open_.any() and not history.doubts("committable"):
+    if open_.any() and not history.missing("committable"):
         first = int(np.flatnonzero(open_)[0])
         who = history.who(int(pairs.participant[first]))
         at = history.execution.trace.event(int(commits.row[pairs.commit[first]]))
@@ -146,11 +146,21 @@ def _told(history: CommitHistory, commits: Marks, place: int, pairs: Pairs) -> V
     votes = history.votes.rows_of(txn * history.votes.width + pairs.participant[mine])
     shown = dict.fromkeys([*(int(r) for r in votes[:SHOWN].tolist() if r >= 0), *pre])
     who, name = history.who(int(commits.process[place])), history.txn_name(txn)
+    others = [other for other in names if other != who]
     return violation(
         execution,
         "committed-before-pre-commit",
-        f"{who} committed {name} without knowing that {listed(names)}, which had not failed, "
-        f"{'was' if len(names) == 1 else 'were'} committable. If {who} fails now, nobody can tell what it decided.",
+        f"{who} committed {name} {_ignorance(others, len(others) < len(names))}. "
+        f"If {who} fails now, nobody can tell what it decided.",
         [(r, execution.text(r)) for r in shown if r != row] + [(row, execution.text(row))],
         facts={"transaction": name, "process": who, "not committable": names},
     )
+
+
+def _ignorance(others: list[str], itself: bool) -> str:
+    """What was wrong at the commit: the process was uncertain itself, or did not know others to be committable."""
+    told = ["while it was uncertain itself"] if itself else []
+    if others:
+        were = "was" if len(others) == 1 else "were"
+        told.append(f"without knowing that {listed(others)}, which had not failed, {were} committable")
+    return " and ".join(told)

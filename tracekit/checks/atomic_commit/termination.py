@@ -47,11 +47,12 @@ def termination(execution: Execution, options: Options) -> CheckResult:
         return nothing_voted(history)
     waiting = voted.only(history.decisions.find(voted.pair) < 0)
     excuse = _excuse(history)
-    judged = not excuse and not history.doubts("decision")
+    judged = not excuse and not history.missing("decision")
     sure = waiting.only(~history.partial[waiting.process] & judged)
     broken = np.unique(sure.txn)
     reasons = list(history.doubts("vote", "decision"))
     if len(waiting) > len(sure):
+        excuse = excuse or "".join(history.missing("decision")[:1])
         first = execution.trace.event(int(waiting.row[0]))
         what = f"no decision has followed {times(len(waiting), 'yes vote')} (first: {first})"
         reasons.append(f"{what}, but {excuse or 'not all that happened there is recorded'}")

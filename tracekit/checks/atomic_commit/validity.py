@@ -103,7 +103,7 @@ def _pairs(history: CommitHistory, commits: Marks, causal: Order) -> Pairs:
     if causal.whole:
         cast = vote >= 0
         early[cast] = ~causal.upto(vote[cast], commits.row[place[cast]])
-    judged = ~history.partial[participant] & (not history.doubts("vote"))
+    judged = ~history.partial[participant] & (not history.missing("vote"))
     return Pairs(place, participant, vote, missing, early, judged)
 
 
@@ -113,10 +113,10 @@ def _refused(history: CommitHistory, commits: Marks) -> Int64:
 
 
 def _reasons(history: CommitHistory, commits: Marks, pairs: Pairs) -> tuple[str, ...]:
-    reasons = list(history.doubts("decision", "vote"))
+    reasons = [*history.doubts("decision"), *history.missing("vote")]
     reasons += unlisted(history, np.unique(commits.txn[~history.is_listed[commits.txn]]), "committed transaction")
     unknown = pairs.missing & ~pairs.judged
-    if unknown.any() and not history.doubts("vote"):
+    if unknown.any() and not history.missing("vote"):
         who = history.absent_names(pairs.participant[unknown])
         reasons.append(f"{times(int(unknown.sum()), 'vote')} may not be recorded: {who} is not recorded as a whole")
     return tuple(reasons)
@@ -139,12 +139,11 @@ def _told(history: CommitHistory, commits: Marks, place: int, pairs: Pairs, wron
         anomaly = "committed-without-vote" if silent else "committed-before-vote"
         why = f"without {'a' if silent else 'knowing the'} yes vote of {listed(names)}"
         shown = [int(r) for r in pairs.vote[rest][:SHOWN].tolist() if r >= 0]
-    begun = history.listed.row[history.listed.of(txn).start : history.listed.of(txn).start + 1].tolist()
-    events = dict.fromkeys([*begun, *shown, row])
+    events = dict.fromkeys([*history.began(txn), *shown])
     return violation(
         execution,
         anomaly,
         f"{who} committed {name} {why}. Commit may be decided only if all participants have voted yes.",
-        [(int(r), execution.text(int(r))) for r in events if r != row] + [(row, execution.text(row))],
+        [(r, execution.text(r)) for r in events if r != row] + [(row, execution.text(row))],
         facts={"transaction": name, "process": who, "participants at fault": names},
     )
