@@ -458,11 +458,74 @@ HEALTHY_SNAPSHOTS = tuple(
     for name, who in (("chandy-lamport", "Chandy and Lamport"), ("lai-yang", "Lai and Yang"))
 )  # fmt: skip
 
+
+def site(process: str, name: str, kind: str = "internal", **fields: Any) -> Row:
+    """What a process does about transaction t7."""
+    plain = ("message", "peer")
+    named = {k if k in plain else f"commit.{k}": v for k, v in {"txn": "t7", **fields}.items()}
+    return {"process": process, "kind": kind, "name": f"commit.{name}", **named}
+
+
+def told(sender: str, receiver: str, message: int, name: str, said: Row | None = None, **fields: Any) -> list[Row]:
+    """A message about t7: `said` is in it, `fields` are what the receiver does then."""
+    said = {f"message_{k}": v for k, v in (said or {}).items()}
+    sent = site(sender, name, "send", message=message, peer=receiver, **said)
+    return [sent, site(receiver, name, "receive", message=message, peer=sender, **said, **fields)]
+
+
+def commitments() -> Iterator[Sample]:
+    """Breaches of the rules of atomic commitment: n1 asks n2 for its vote on t7."""
+    begin = site("n1", "begin", participants=["n1", "n2"], vote="yes", held=["k1"])
+    asked = [begin, *told("n1", "n2", 1, "vote_request", vote="yes", held=["k2"])]
+    voted = [*asked, *told("n2", "n1", 2, "vote", {"vote": "yes"})]
+    crash, restart = ({"process": "n1", "kind": kind, "name": f"commit.{kind}"} for kind in ("crash", "restart"))
+    commit, abort = site("n1", "decide", decision="commit"), site("n1", "decide", decision="abort")
+    taken = told("n1", "n2", 3, "decision", {"decision": "commit"}, decision="commit")
+    ready = site("n1", "pre_commit", committable=True)
+    for anomaly, rule, about, rows in (
+        ("different-decisions", "agreement", "n1 commits; n2 has waited too long and aborts.",
+         [*voted, commit, site("n2", "decide", decision="abort", reason="it has waited too long")]),
+        ("decision-reversed", "irrevocable", "n1 commits, crashes, and aborts.",
+         [*voted, commit, crash, restart, abort]),
+        ("vote-changed", "one-vote", "n2 votes yes, is asked again and votes no.",
+         [*asked, *told("n1", "n2", 4, "vote_request", vote="no", reason="k2 is locked by t7")]),
+        ("committed-despite-no", "validity", "n1 commits although n2 has voted no.",
+         [begin, *told("n1", "n2", 1, "vote_request", vote="no"), *told("n2", "n1", 2, "vote", {"vote": "no"}),
+          commit]),
+        ("committed-without-vote", "validity", "n1 commits without any vote of n2.",
+         [begin, *told("n1", "n2", 1, "vote_request"), commit]),
+        ("committed-before-vote", "validity", "n1 commits before it has the vote of n2, which is yes.",
+         [begin, commit, *told("n1", "n2", 1, "vote_request", vote="yes"), *told("n2", "n1", 2, "vote")]),
+        ("aborted-without-reason", "commit-when-possible", "Both vote yes, nothing fails, and n1 aborts.",
+         [*voted, abort]),
+        ("never-decided", "termination", "The decision does not reach n2, which never asks.",
+         [*voted, commit, taken[0]]),
+        ("committed-before-pre-commit", "pre-commit", "n1 commits before n2 has acknowledged its pre-commit.",
+         [*voted, ready, *told("n1", "n2", 3, "pre_commit", committable=True)[:1], commit,
+          told("n1", "n2", 3, "pre_commit", committable=True)[1]]),
+    ):  # fmt: skip
+        check = f"atomic-commit.{rule}"
+        make = partial(trace, rows, n=2, claims=(check,), quiescent=True)
+        yield Sample(f"commit-{anomaly}", about, check, anomaly, make)
+
+
+HEALTHY_COMMITMENTS = (
+    simulated(
+        "two-phase-commit", "Three sites commit and abort transactions in two phases under faults; everything holds.",
+        "", "", Simulation(nodes=3, seed=3, operations=10, clients=2), "two-phase-commit",
+    ),
+    simulated(
+        "three-phase-commit", "Three sites commit and abort transactions in three phases under crashes; everything "
+        "holds.", "", "", Simulation(3, 8, "sync", operations=10, clients=2), "three-phase-commit",
+    ),
+)  # fmt: skip
+
 SAMPLES: tuple[Sample, ...] = (
     *SIMULATED, *HEALTHY_SNAPSHOTS, *clocks(), *hybrid_clocks(), *channels(), *declared_bounds(), *raft(), *snapshots(),
     *colored_snapshots(), *histories(),
     *PAXOS, *paxos(),
     *MULTI_PAXOS,
+    *HEALTHY_COMMITMENTS, *commitments(),
 )  # fmt: skip
 
 

@@ -46,8 +46,8 @@ class Run:
         return {row["process"] for row in self.rows}
 
     def ordered(self) -> bool:
-        """Whether messages tell anything at all between those who vote or decide."""
-        acting = {r["process"] for r in self.rows if "commit.vote" in r or "commit.decision" in r}
+        """Whether messages tell anything at all between those who take part."""
+        acting = {r["process"] for r in self.rows if "commit.txn" in r}
         return len(acting) <= 1 or any(r["kind"] == "receive" and r["process"] in acting for r in self.rows)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from tracekit.checks.atomic_commit.history import Bool, Int64, commit_history
+from tracekit.checks.doubts import not_covered
 from tracekit.execution import Execution
 from tracekit.trace.schema import Kind
 
@@ -21,11 +22,13 @@ class Order:
     ----------
     by_messages: whether happens-before decides; else the column `index` does.
     whole: whether no missing message could add to the order.
+    recorded: whether it tells anything between processes.
     """
 
     execution: Execution
     by_messages: bool
     whole: bool
+    recorded: bool = True
 
     @property
     def method(self) -> str:
@@ -75,7 +78,8 @@ class Order:
     def later(self, first: Int64, second: Int64) -> Bool:
         """Whether `second` is known to be after `first`, by this order or by a clock that all share."""
         known: Bool = self.upto(first, second) & (first != second)
-        for name in ("index", "true_time_ns"):
+        total = ("index",) if _index_is_total(self.execution) else ()
+        for name in (*total, "true_time_ns"):
             column = self.execution.trace.get(name)
             if column is not None and column.texts is None:
                 both = column.present[first] & column.present[second]
@@ -90,15 +94,17 @@ def order(execution: Execution) -> Order:
     """
     history = execution.derive(commit_history)
     trace, messages = execution.trace, execution.messages
-    acting = np.unique(np.concatenate([history.votes.process, history.decisions.process]))
+    acting = np.unique(trace.process[history.txn >= 0])
     receives = np.flatnonzero(trace.is_kind(Kind.RECEIVE) & np.isin(trace.process, acting))
     matched = messages.send_of[receives] >= 0
     sound = not len(messages.uncertain) and not len(execution.happens_before.unordered)
-    if (bool(len(receives)) or len(acting) <= 1) and bool(matched.all()) and sound:
+    # What a process did not record may have brought word of a vote to others
+    covered = trace.complete and not not_covered(execution)
+    if (bool(len(receives)) or len(acting) <= 1) and bool(matched.all()) and sound and covered:
         return Order(execution, True, True)
     if _index_is_total(execution):
         return Order(execution, False, True)
-    return Order(execution, True, False)
+    return Order(execution, True, False, bool(matched.any()))
 
 
 def _index_is_total(execution: Execution) -> bool:

@@ -59,7 +59,7 @@ def validity(execution: Execution, options: Options) -> CheckResult:
         return nothing_decided(history)
     pairs = _pairs(history, commits, causal)
     refused = _refused(history, commits)
-    missing, early = pairs.missing & pairs.judged, pairs.early
+    missing, early = pairs.missing & pairs.judged, pairs.early & causal.whole
     wrong = np.concatenate([refused, pairs.commit[missing], pairs.commit[early]])
     broken = first_of_each(history, commits, wrong)
     told = [_told(history, commits, place, pairs, missing | early) for place in broken[:SHOWN].tolist()]
@@ -67,7 +67,7 @@ def validity(execution: Execution, options: Options) -> CheckResult:
         examined={"committed transactions": len(np.unique(commits.txn))},
         violations=tuple(told),
         violations_total=len(broken),
-        reasons=_reasons(history, commits, pairs),
+        reasons=_reasons(history, commits, pairs, causal),
         method=f"votes of all participants, {causal.method}" if causal.whole else "votes of all participants",
         rests_on=causal.rests_on if causal.whole else (),
     )
@@ -82,7 +82,7 @@ class Pairs:
     commit: shape (k,): place of the commit.
     participant: its code.
     vote: row of its yes vote; -1: none.
-    missing, early: whether it has cast no vote at all; whether its yes vote did not come before the commit.
+    missing, early: whether it has cast no vote at all; whether its yes vote is not known to come before the commit.
     judged: whether a vote that is not recorded was not cast.
     """
 
@@ -100,7 +100,7 @@ def _pairs(history: CommitHistory, commits: Marks, causal: Order) -> Pairs:
     vote = history.votes.only(history.votes.value == YES).rows_of(pair)
     missing = history.votes.rows_of(pair) < 0
     early = np.zeros(len(place), np.bool_)
-    if causal.whole:
+    if causal.recorded:
         cast = vote >= 0
         early[cast] = ~causal.upto(vote[cast], commits.row[place[cast]])
     judged = ~history.partial[participant] & (not history.missing("vote"))
@@ -112,13 +112,18 @@ def _refused(history: CommitHistory, commits: Marks) -> Int64:
     return np.flatnonzero(history.by_txn(history.votes, NO)[commits.txn])
 
 
-def _reasons(history: CommitHistory, commits: Marks, pairs: Pairs) -> tuple[str, ...]:
+def _reasons(history: CommitHistory, commits: Marks, pairs: Pairs, causal: Order) -> tuple[str, ...]:
     reasons = [*history.doubts("decision"), *history.missing("vote")]
     reasons += unlisted(history, np.unique(commits.txn[~history.is_listed[commits.txn]]), "committed transaction")
     unknown = pairs.missing & ~pairs.judged
     if unknown.any() and not history.missing("vote"):
         who = history.absent_names(pairs.participant[unknown])
         reasons.append(f"{times(int(unknown.sum()), 'vote')} may not be recorded: {who} is not recorded as a whole")
+    if pairs.early.any() and not causal.whole:
+        first = int(np.flatnonzero(pairs.early)[0])
+        at = history.execution.trace.event(int(commits.row[pairs.commit[first]]))
+        votes = times(int(pairs.early.sum()), "yes vote")
+        reasons.append(f"{votes} may have come too late (first: before {at}): not all messages are recorded")
     return tuple(reasons)
 
 
