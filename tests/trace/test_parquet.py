@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -143,6 +144,13 @@ class TestSetAside:
         assert [trace.fields(row).get("lamport") for row in range(4)] == [1, None, 3, None]
         assert [trace.fields(row).get("vclock") for row in range(4)] == [[1], None, None, None]
         assert trace.set_aside.count == 4
+
+    def test_places_are_those_of_the_file(self, tmp_path: Path) -> None:
+        trace = read_parquet(write(tmp_path / "t", {"process": ["a", None, "a", "", "b"], "kind": ["send"] * 5}))
+        assert [trace.place(row) for row in range(3)] == ["row 0", "row 2", "row 4"]
+        assert trace.select(trace.process == trace.process_code("b")).place(0) == "row 4"
+        whole = read_parquet(write(tmp_path / "u", {"process": ["a", "b"], "kind": ["send"] * 2}))
+        assert [whole.place(0), whole.select(np.array([1])).place(0)] == ["row 0", "row 1"]
 
     def test_written_and_read_again(self, tmp_path: Path) -> None:
         trace = read_parquet(write(tmp_path / "t", {"process": ["a", None], "kind": ["send", "send"]}))

@@ -71,6 +71,7 @@ def assemble(
     rest = {k: v for k, v in columns.items() if k not in ("process", "kind", "seq")}
     rest.update(_fields_set_aside(rest, components, log))
     rest.update(_numbers_set_aside(rest, unsigned, log))
+    good = None
     if bad.any():
         good = np.flatnonzero(~bad)
         process, kind = process[good], kind[good]
@@ -88,6 +89,7 @@ def assemble(
         complete=complete,
         path=path,
         inferred=inferred,
+        kept=good,
     )
 
 

@@ -110,6 +110,7 @@ class Trace:
     complete: whether the recorder closed the file; a native file without the mark may have lost its end.
     path: where it was read from; with ``#2`` behind it for a further execution of one file.
     inferred: what the reader concluded and the file did not say, one phrase each.
+    kept: int64, shape (n,): the file's rows that these are; None where they are all of them.
     """
 
     processes: tuple[str, ...]
@@ -123,6 +124,7 @@ class Trace:
     complete: bool = True
     path: str | None = None
     inferred: tuple[str, ...] = ()
+    kept: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         for array in (self.process, self.seq, self.kind):
@@ -207,6 +209,10 @@ class Trace:
             return None
         return str(place) if number is None else f"{place if place is not None else self.path or 'line'}:{number}"
 
+    def place(self, row: int) -> str:
+        """Where the event stands: its source, or its row in the file: ``row 912``."""
+        return self.source(row) or f"row {row if self.kept is None else self.kept[row]}"
+
     def find(self, event: str) -> int | None:
         """The row of an event by its public name or by its source's ``file:line``; None where there is none."""
         name, _, seq = event.rpartition(":")
@@ -231,6 +237,7 @@ class Trace:
         """The trace of some rows, given as a mask or as row numbers; names and metadata, coverage included, stay."""
         return replace(
             self,
+            kept=(np.arange(len(self)) if self.kept is None else self.kept)[rows],
             process=self.process[rows],
             seq=self.seq[rows],
             kind=self.kind[rows],

@@ -148,7 +148,7 @@ def misplaced(execution: Execution, row: int, code: int, consequences: int) -> V
     process, seq, last = trace.processes[trace.process[row]], int(trace.seq[row]), int(trace.seq[earlier])
     facts: dict[str, object] = {"recorded": seq, "expected": last + 1}
     if code == DUPLICATE:
-        summary = f"Two rows are event {seq} of {process}: {place(execution, earlier)} and {place(execution, row)}."
+        summary = f"Two rows are event {seq} of {process}: {trace.place(earlier)} and {trace.place(row)}."
         rule = "each event has its own place (process, seq)"
     else:
         several = seq > last + 2
@@ -160,13 +160,8 @@ def misplaced(execution: Execution, row: int, code: int, consequences: int) -> V
     return Violation(ANOMALIES[code], summary, witness, edges, located(execution, row, rule, facts, consequences))
 
 
-def place(execution: Execution, row: int) -> str:
-    """Where an event stands: ``n1.log:912``, or its row where no source was recorded."""
-    return execution.trace.source(row) or f"row {row}"
-
-
 def located(
     execution: Execution, row: int, rule: str, facts: Mapping[str, object], consequences: int
 ) -> dict[str, object]:
     """What every error states: the rule, recorded and expected value, where, and how many others follow from it."""
-    return {"rule": rule, **facts, "at": place(execution, row), "consequences": consequences}
+    return {"rule": rule, **facts, "at": execution.trace.place(row), "consequences": consequences}
