@@ -71,13 +71,16 @@ def test_what_holds_only_apart_is_said() -> None:
     stale = judged(trace_of(program("w(x1) w(x2) r(x1)")))["ryw"]
     assert stale.verdict is Verdict.HOLDS and stale.facts["holds_with_monotonic_writes"] is False
     assert stale.remark == (
-        "but not together with each client's writes in its own order: "
+        "read your writes, but not together with each client's writes in its own order: "
         "1 read returns what its own client had overwritten (first: s0's read of 1 at key x)"
     )
     assert stale.facts["reads_of_own_overwritten_writes"] == 1
     assert "comes before" in stale.facts["with_monotonic_writes"]
     answer = judged(trace_of(program("w(x1) | r(x1) w(x2) | r(x2) r(x1)")))["wfr"]
-    assert answer.verdict is Verdict.HOLDS and answer.remark == "but not together with monotonic reads"
+    assert (
+        answer.verdict is Verdict.HOLDS
+        and answer.remark == "writes follow reads, but not together with monotonic reads"
+    )
     assert judged(trace_of(program("w(x1) r(x1)")))["ryw"].facts["holds_with_monotonic_writes"] is True
 
 

@@ -252,7 +252,8 @@ def _judge(
         facts["holds_with_" + besides.name.lower()] = not apart
         if apart:
             facts["with_" + besides.name.lower()] = telling.cycle(both, cycle[0]).summary
-            remark = f"but not together with {what}" + _overwritten(execution, axioms, facts)
+            words = axioms[0].name.lower().replace("_", " ")
+            remark = f"{words}, but not together with {what}" + _overwritten(execution, axioms, facts)
     certificate = None if total else _certificate(history, axioms, found.constraints)
     result = history.result(violations, total, method=METHOD, facts=facts, certificate=certificate)
     return replace(result, remark=remark)
