@@ -21,7 +21,8 @@ MOST_BYTES = 1 << 30
 """States from which no order exists may take so much memory."""
 
 FIRST_STEPS = 10_000
-"""Steps with the first guess of what comes first; then the other guess has twice as many, and so on."""
+"""Steps with the first guess of what comes first, beside two an operation, so that one pass without going back is
+always made; then the other guess has twice as many, and so on."""
 
 WORK = 2_000_000
 """Looks at a session's next operation between two looks at the budget; a tenth of a second, compiled."""
@@ -80,7 +81,7 @@ def search(chains: Chains, saturated: Saturated, budget: Budget) -> Outcome:
     """
     state = Search(chains, saturated)
     for turn in count():
-        ended = state.run(turn, FIRST_STEPS << turn, budget)
+        ended = state.run(turn, (FIRST_STEPS + 2 * len(chains.nodes)) << turn, budget)
         if ended == interleaving.FOUND:
             return state.outcome(found=True)
         if ended == interleaving.EXCLUDED:
