@@ -189,7 +189,8 @@ def title(trace: Trace) -> str:
     invoking = {trace.processes[code] for code in set(trace.process[trace.is_kind(Kind.INVOKE)].tolist())}
     # A client that goes on under a new name after an unanswered operation (c1.2) is still the client c1.
     clients = len({name if name.rpartition(".")[0] not in invoking else name.rpartition(".")[0] for name in invoking})
-    parts = [f"{run.n} nodes" if run.n else f"{trace.components or len(trace.processes)} processes"]
+    count, what = (run.n, "node") if run.n else (trace.components or len(trace.processes), "process")
+    parts = [f"1 {what}" if count == 1 else f"{count} {what}{'es' if what == 'process' else 's'}"]
     if clients:
         parts.append(f"{clients} clients" if clients > 1 else "1 client")
     if run.seed is not None:

@@ -25,7 +25,7 @@ def judge(reading: Reading, snapshots: Sequence[Snapshot], rules: Sequence[Rule]
     }
     in_flight = [sum(len(reading.listed(rows[0]) or ()) for rows in s.states.values()) for s in whole]
     facts = {"unfinished": len(snapshots) - len(whole), "messages recorded in channels": sum(in_flight)}
-    remark = f"{len(whole)} complete snapshots, {sum(in_flight)} messages in their channels"
+    remark = f"complete snapshots: {len(whole):,}, messages in their channels: {sum(in_flight):,}"
     total = declared_total(reading)
     if total is not None:
         facts["conserved total"] = total
