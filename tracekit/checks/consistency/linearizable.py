@@ -113,8 +113,8 @@ def linearizable(execution: Execution, options: Options) -> CheckResult:
         that are open at once. Other keys: a search that is exponential in the worst case (the problem is NP-
         complete), in the number of operations open at once and not in the length; memory up to 1 GiB, time up to
         --budget; then the verdict is unknown, with the key, the stretch of the history and what made it hard. Values
-        written twice, cas, append, models with many states and, most of all, operations that were never answered make
-        a key hard.
+        written twice, cas, models with many states and, most of all, operations that were never answered make a key
+        hard.
         A violation that the search found is made small: up to two seconds for all of them together.
 
     Reference

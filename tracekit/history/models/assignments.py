@@ -93,6 +93,8 @@ def assignments_of(operations: Operations, model: Model, *, fail_asserts: bool, 
     or_equals = np.full(n, ANY, np.int64)
     if model.empty_is_absent and '""' in values.codes:
         or_equals[equals == values.codes['""']] = ABSENT
+    if append.any():
+        values = values.demanding(np.unique(np.concatenate([equals[where], differs[where]])).tolist())
     return Actions(
         where,
         equals[where],

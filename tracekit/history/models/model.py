@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -54,6 +54,8 @@ class Specification:
     observers: calls that never change the state. To name them costs nothing and saves a search most of its work.
     argued: calls that mean nothing without their argument.
     describe: how a state reads in a sentence.
+    narrowed: from all that observers answered in a history, the same object with fewer states: those that none of these
+        answers tells apart are one.
     """
 
     initial: Hashable
@@ -61,6 +63,7 @@ class Specification:
     observers: frozenset[str] = frozenset()
     argued: frozenset[str] = frozenset()
     describe: Callable[[Any], str] = shown
+    narrowed: Callable[[Iterable[Any]], Specification] | None = None
 
 
 @dataclass(frozen=True)

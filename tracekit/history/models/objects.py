@@ -6,7 +6,7 @@ Members of containers are compared as JSON values are: 1, true and 1.0 are three
 from __future__ import annotations
 
 import bisect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tracekit.history.models.model import UNKNOWN, Model, Refused, Specification, Unknown
@@ -144,14 +144,47 @@ def _multi_register(state: Record, f: str, argument: Any, answer: Any) -> Any:
     return state
 
 
-def _log(state: tuple[Any, ...], f: str, argument: Any, answer: Any) -> Any:
-    if f == "append":
-        return (*state, _member(argument))
-    if answer is UNKNOWN or (isinstance(answer, tuple) and tuple(map(_member, answer)) == state):
-        return state
-    if answer is None and not state:
-        return state
-    return Refused(f"the log was {_list(state)}")
+def _log(answers: Iterable[Any]) -> Specification:
+    """States are the beginnings of lists that reads answered, and one for all others: no read tells those apart.
+
+    Else n pairs of entries appended at once would leave 2^n logs, until somebody reads.
+    """
+    nodes: dict[tuple[int, Any], int] = {}
+    path: list[tuple[int, Any]] = [(-1, None)]
+    lists: dict[tuple[Any, ...], int] = {}
+    for answer in answers:
+        if isinstance(answer, tuple):
+            node, members = 0, tuple(map(_member, answer))
+            for member in members:
+                if (node, member) not in nodes:
+                    nodes[node, member] = len(path)
+                    path.append((node, member))
+                node = nodes[node, member]
+            lists[members] = node
+
+    def step(state: int, f: str, argument: Any, answer: Any) -> Any:
+        if f == "append":
+            return nodes.get((state, _member(argument)), UNSEEN)
+        if answer is UNKNOWN or (answer is None and state == 0):
+            return state
+        if isinstance(answer, tuple) and lists.get(tuple(map(_member, answer))) == state:
+            return state
+        return Refused(f"the log was {describe(state)}")
+
+    def describe(state: int) -> str:
+        if state == UNSEEN:
+            return "one that no read answered"
+        members = []
+        while state:
+            state, member = path[state]
+            members.append(member)
+        return _list(members[::-1])
+
+    return Specification(0, step, frozenset({"read"}), frozenset({"append"}), describe, _log)
+
+
+UNSEEN = -1
+"""The state of a log that is the beginning of no list that a read answered."""
 
 
 def _fixed(specification: Specification) -> Any:
@@ -242,7 +275,7 @@ OBJECTS = (
         "an append-only log: append, read",
         _names("append", "read"),
         keyed=True,
-        make=_fixed(Specification((), _log, frozenset({"read"}), frozenset({"append"}), _list)),
+        make=_fixed(_log(())),
         values="append: the entry; read answers the list of all entries so far",
     ),
 )  # fmt: skip

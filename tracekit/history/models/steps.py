@@ -141,6 +141,9 @@ def calls_of(operations: Operations, model: Model, specification: Specification)
     kept = np.flatnonzero(happened & ~wrong & ~lost & ~(observer & (outcome == Outcome.INFO)))
     triples = np.stack([function, given, answered], axis=1)[kept]
     distinct, number = _distinct(triples, len(values))
+    if specification.narrowed is not None:
+        told = np.unique(answered[kept][observer[kept]])
+        specification = specification.narrowed(values.value(code) for code in told.tolist() if code != UNANSWERED)
     anything = np.full(len(kept), ANY, np.int64)
     return Actions(
         operation=kept,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import json
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -68,11 +69,15 @@ class Values:
     texts: canonical JSON text by code, ``null`` first; only that where values are numbers.
     codes: the other way round; empty where values are numbers.
     numbers: where values are numbers, the one of code c is ``numbers[c - 1]``.
+    demanded: where texts are appended to, the texts that some operation looks for, sorted; None: it may be any.
+    unseen: the code that stands for all texts that none of these begins with, once there is one.
     """
 
     texts: list[str]
     codes: dict[str, int]
     numbers: Sequence[int] | Int64 | None = None
+    demanded: Sequence[str] | None = None
+    unseen: list[int] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.texts) if self.numbers is None else len(self.numbers) + 1
@@ -98,12 +103,33 @@ class Values:
         return found
 
     def successors(self, state: int, argument: int) -> tuple[int, ...]:
-        """The value after an append; none where the old value is no string."""
+        """The value after an append; none where the old value is no string.
+
+        A text with which nothing begins that anybody looks for stays so, however much is appended: all of them are one
+        value. Else n pairs of appends at once would leave 2^n texts, until somebody reads.
+        """
+        if state in self.unseen:
+            return (state,)
         if state != ABSENT and not self.is_text(state):
             return ()
         old = "" if state == ABSENT else orjson.loads(self.texts[state])
-        new = orjson.loads(self.texts[argument])
-        return (self.code(orjson.dumps(old + new).decode()),)
+        new = old + orjson.loads(self.texts[argument])
+        if self.demanded is not None:
+            place = bisect.bisect_left(self.demanded, new)
+            if place == len(self.demanded) or not self.demanded[place].startswith(new):
+                return (self._unseen(),)
+        return (self.code(orjson.dumps(new).decode()),)
+
+    def _unseen(self) -> int:
+        if not self.unseen:
+            self.unseen.append(len(self.texts))
+            self.texts.append("a text that nobody looked for")  # no value of a trace has this code
+        return self.unseen[0]
+
+    def demanding(self, codes: Iterable[int]) -> Values:
+        """The same values, of which operations look for these."""
+        texts = sorted({orjson.loads(self.texts[code]) for code in codes if code > 0 and self.is_text(code)})
+        return replace(self, demanded=texts)
 
     def refusal(self, state: int, argument: int) -> str:
         """Why an append cannot happen at a value."""
