@@ -39,6 +39,9 @@ def causal(execution: Execution, options: Options) -> CheckResult:
         CyclicCO: an operation comes causally before itself. ThinAirRead: a value is read that nobody wrote.
         WriteCOInitRead: a read returns the initial value although a write of its key comes causally before it.
         WriteCORead: a read returns a value that another write, causally between, had overwritten.
+        What holds is shown by one order of the writes that causality allows (the certificate, of up to 1000
+        operations): a read is explained by what comes causally before it and not after the write that it read, then
+        that write, then the rest.
 
         A write that was never answered counts where its value was read; what its client did next need not come after
         it. With --causality both, an operation whose completion happens before another's invocation, by the recorded
@@ -83,7 +86,7 @@ def convergence(execution: Execution, options: Options) -> CheckResult:
         Where each value is written once at its key, that is so exactly if causal order has none of the bad patterns
         of consistency.causal, and there is no CyclicCF: if a write comes causally before a read of its key that
         returned another write, then the other write is the later one; these conflicts and causal order together have
-        no cycle.
+        no cycle. The certificate, of up to 1000 operations, is the total order of the writes.
 
     Example
         s1  write x 1,  read x 2        so 1 came before 2
@@ -132,7 +135,8 @@ def memory(execution: Execution, options: Options) -> CheckResult:
         of consistency.causal, and for each session's last operation: let HB be the least order that has causal order
         before that operation, and has a write before another of its key if it comes before a read of the session that
         returned the other. HB has no cycle (CyclicHB), and no read of the session returns the initial value although
-        a write of its key comes before it in HB (WriteHBInitRead).
+        a write of its key comes before it in HB (WriteHBInitRead). The certificate, of up to 1000 operations, is for
+        each session that reads one order of its reads and the writes.
 
     Example
         s1  write x 1

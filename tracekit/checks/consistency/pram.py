@@ -31,7 +31,8 @@ def pram(execution: Execution, options: Options) -> CheckResult:
         sessions' own orders, has a write before the client's reads of it, and has a write before another of its key
         if it comes before a read of the client that returned the other. It must have no cycle (CyclicPRAM), and no
         write may come before a read of the client that returned the initial value of its key (WritePRAMInitRead).
-        ThinAirRead: a value is read that nobody wrote.
+        ThinAirRead: a value is read that nobody wrote. The certificate, of up to 1000 operations, is each client's
+        sequence.
 
     Example
         s1  write x 1,  write x 2

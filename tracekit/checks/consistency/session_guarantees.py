@@ -49,6 +49,8 @@ def read_your_writes(execution: Execution, options: Options) -> CheckResult:
         not with each client's writes in its own order, a remark says so, how many reads return what their own client
         had overwritten, and the facts why. A write that was never answered need not be seen.
 
+        The certificate of this and the other guarantees, of up to 1000 operations, is the order of all writes.
+
     Example
         s1  write x 1,  read x nil      the client does not find its own write
 
