@@ -347,6 +347,70 @@ def histories() -> Iterator[Sample]:
         yield Sample(f"history-{name}", about, "consistency.linearizable", anomaly, make)
 
 
+def session_rows(text: str) -> list[Row]:
+    """``s1 w x 1, s2 r x nil``: operations one after the other, each of a session, at a key."""
+    rows: list[Row] = []
+    for step in text.split(", "):
+        process, f, key, value = step.split()
+        common = {"process": process, "f": {"w": "write", "r": "read"}[f], "key": key}
+        answer = {} if value == "nil" else {"value": int(value)}
+        rows += [{**common, "kind": "invoke", **(answer if f == "w" else {})}, {**common, "kind": "ok", **answer}]
+    return rows
+
+
+def sessions() -> Iterator[Sample]:
+    """What sessions of a store saw that weaker models forbid; the names of patterns are those of the papers."""
+    for check, anomaly, about, text in (
+        ("consistency.causal", "CyclicCO", "Each of two clients read what the other wrote only later.",
+         "s1 r x 1, s1 w y 1, s2 r y 1, s2 w x 1"),
+        ("consistency.causal", "ThinAirRead", "s2 reads 9, which nobody wrote.", "s1 w x 1, s2 r x 9"),
+        ("consistency.causal", "WriteCOInitRead", "s2 knows y, which was written after x, and does not find x.",
+         "s1 w x 1, s1 w y 1, s2 r y 1, s2 r x nil"),
+        ("consistency.causal", "WriteCORead", "s3 knows the answer 2 to 1, and then reads 1.",
+         "s1 w x 1, s2 r x 1, s2 w x 2, s3 r x 2, s3 r x 1"),
+        ("consistency.causal-convergence", "CyclicCF", "s1 saw 2 replace 1, and s2 saw 1 replace 2.",
+         "s1 w x 1, s2 w x 2, s1 r x 2, s2 r x 1"),
+        ("consistency.causal-memory", "CyclicHB", "s2 saw 1 replace its 2, and then 2 again.",
+         "s1 w x 1, s2 w x 2, s2 r x 1, s2 r x 2"),
+        ("consistency.causal-memory", "WriteHBInitRead",
+         "What s2 reads at the end puts the write of z before its read of nothing there.",
+         "s1 w z 1, s1 w x 1, s1 w y 1, s2 w x 2, s2 r z nil, s2 r y 1, s2 r x 2"),
+        ("consistency.pram", "CyclicPRAM", "s2 sees s1's writes in the wrong order.",
+         "s1 w x 1, s1 w x 2, s2 r x 2, s2 r x 1"),
+        ("consistency.pram", "WritePRAMInitRead", "s2 sees the second write of s1 and not the first.",
+         "s1 w x 1, s1 w y 1, s2 r y 1, s2 r x nil"),
+        ("consistency.sequential", "CyclicOrder", "Both write, and neither finds what the other wrote.",
+         "s1 w x 1, s2 w y 1, s1 r y nil, s2 r x nil"),
+        ("session.read-your-writes", "own-write-not-seen", "s1 does not find its own write.", "s1 w x 1, s1 r x nil"),
+        ("session.read-your-writes", "write-order-cycle", "s1 reads its first write after it saw its second one.",
+         "s1 w x 1, s1 w x 2, s1 r x 2, s1 r x 1"),
+        ("session.monotonic-reads", "value-lost", "s2 reads 1, and then nothing.", "s1 w x 1, s2 r x 1, s2 r x nil"),
+        ("session.monotonic-reads", "write-order-cycle", "s3 reads 1, then 2, then 1 again.",
+         "s1 w x 1, s2 w x 2, s3 r x 1, s3 r x 2, s3 r x 1"),
+        ("session.monotonic-writes", "write-order-cycle", "s2 sees the first write of s1 replace the second.",
+         "s1 w x 1, s1 w x 2, s2 r x 2, s2 r x 1"),
+        ("session.writes-follow-reads", "write-order-cycle", "Each wrote after it had read what the other wrote.",
+         "s1 r x 1, s1 w y 1, s2 r y 1, s2 w x 1"),
+        ("consistency.eventual", "replicas-differ", "In the end s1 reads 1 and s2 reads 2.",
+         "s1 w x 1, s2 w x 2, s1 r x 1, s2 r x 2"),
+        ("consistency.eventual", "writes-lost", "In the end nobody finds what was written.",
+         "s1 w x 1, s1 r x nil, s2 r x nil"),
+        ("consistency.bounded-staleness", "read-too-stale", "s2 reads what was replaced twice; once is declared.",
+         "s1 w x 1, s1 w x 2, s1 w x 3, s2 r x 1"),
+    ):  # fmt: skip
+        bounds = {"staleness_versions": 1} if check == "consistency.bounded-staleness" else {}
+        run = {"claims": (check,), "quiescent": True, "model": "kv", "bounds": bounds}
+        name = f"{check.partition('.')[2]}-{anomaly.lower()}"
+        yield Sample(f"sessions-{name}", about, check, anomaly, partial(trace, session_rows(text), **run))
+    replica: Row = {"kind": "internal", "name": "replica.deliver"}
+    orders = {"n1": ("u1", "u2"), "n2": ("u2", "u1")}
+    rows = [{"process": n, **replica, "replica.update": update} for n, order in orders.items() for update in order]
+    rows += [{"process": n, **replica, "name": "replica.state", "replica.digest": n} for n in orders]
+    check, anomaly = "consistency.strong-eventual", "states-differ"
+    make = partial(trace, rows, claims=(check,))
+    yield Sample(f"sessions-{anomaly}", "Two replicas have the same updates and another state.", check, anomaly, make)
+
+
 def snapshot_row(process: str, name: str, kind: str = "internal", **fields: Any) -> Row:
     """A recording or a channel state of snapshot 1."""
     named = {"snapshot.id": 1, **{f"snapshot.{k}": v for k, v in fields.items()}}
@@ -522,7 +586,7 @@ HEALTHY_COMMITMENTS = (
 
 SAMPLES: tuple[Sample, ...] = (
     *SIMULATED, *HEALTHY_SNAPSHOTS, *clocks(), *hybrid_clocks(), *channels(), *declared_bounds(), *raft(), *snapshots(),
-    *colored_snapshots(), *histories(),
+    *colored_snapshots(), *histories(), *sessions(),
     *PAXOS, *paxos(),
     *MULTI_PAXOS,
     *HEALTHY_COMMITMENTS, *commitments(),

@@ -65,3 +65,5 @@ def test_every_check_is_violated_by_some_sample_or_is_never_required() -> None:
     shown = {entry["shows"].partition(":")[0] for entry in MANIFEST if "shows" in entry}
     missing = {name for name, check in checks().items() if not check.measured and check.asked is None} - shown
     assert not missing
+    rungs = {name for name in checks() if name.partition(".")[0] in ("consistency", "session")}
+    assert not rungs - shown, "stores claim them, and --expect requires them"
