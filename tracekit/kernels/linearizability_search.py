@@ -35,6 +35,38 @@ from numpy.typing import NDArray
 
 from tracekit.kernels.engine import kernel
 
+from .linearizability_configurations import (
+    AMONG,
+    BUCKET,
+    HEAD,
+    LINK,
+    MASKS,
+    NODE,
+    PLACE,
+    VALUE_OF,
+    copy_row,
+    forget,
+    insert,
+    prune,
+    rehash,
+)  # fmt: skip
+from .linearizability_transitions import (
+    AFTER,
+    DEADLINE,
+    EFFECT,
+    PLAIN,
+    REQUIRED,
+    SAME,
+    SLOT,
+    STAYS,
+    UNTABLED,
+    VALUE,
+    fits,
+    lookup,
+    mixed,
+    step,
+)  # fmt: skip
+
 Array = NDArray[np.int64]
 Branch = tuple[int, int, int, bool]
 
@@ -48,89 +80,11 @@ PROGRESS = 19
 # keys: one row a key. FINAL is the log entry of one configuration at the end.
 FIRST_EVENT, END_EVENT, INITIAL, VERDICT, FAILED_AT, FINAL = 0, 1, 2, 3, 4, 5
 
-# transitions: a hash table of (state, argument, which of the successors, 2 * successor + 1 where there are more; or
-# REFUSED).
-
-# actions: one row an operation. SAME numbers equal actions; REQUIRED: 1 if it certainly took effect; PLAIN: 1 if it may
-# happen at any value and leaves one of its own; DEADLINE: the event at which it completes; SLOT: the sweep writes it.
-# AFTER: an operation that must have happened before, open longer than this one is not yet; -1: none.
-EQUALS, OR_EQUALS, DIFFERS, EFFECT, VALUE, SAME = 0, 1, 2, 3, 4, 5
-REQUIRED, PLAIN, DEADLINE, SLOT, AFTER = 6, 7, 8, 9, 10
-ACTION = 11
-
-# A configuration's columns; masks of free, then of need follow. LINK: the row before with the same value, plus 1.
-# BUCKET and HEAD are two hash tables that lie beside the rows: rows by all they say, and the last row of each value;
-# PLACE and AMONG are where a row stands in them.
-VALUE_OF, NODE, PLACE, BUCKET, AMONG, HEAD, LINK, MASKS = 0, 1, 2, 3, 4, 5, 6, 7
-
 HOLDS, VIOLATED, PAUSED, FULL, MISSING = 1, 2, 3, 4, 5
 OVERFLOW = 6
-STAYS, COMPUTED, KEEPS, REFUSED, UNTABLED = -1, -2, -3, -1, -3
-"""Effects that are no values. KEEPS: as STAYS, but the operation takes effect in its turn, like one that changes."""
 BITS = 62
 CROWD = 32
 """Sets of so many configurations are worth a search for ones that later ones make superfluous."""
-SCANNED = 256
-"""How many earlier configurations with its value are compared with a new one."""
-
-
-@kernel
-def mixed(a: int, b: int) -> int:
-    """A hash of two numbers; shifts only, so that it is the same interpreted and compiled."""
-    h = a ^ (b << 21) ^ (b >> 11) ^ (b << 3)
-    h ^= (h << 13) & 0x3FFFFFFFFFFFFFFF
-    h ^= (h >> 7) & 0x01FFFFFFFFFFFFFF
-    h ^= (h << 17) & 0x3FFFFFFFFFFFFFFF
-    return h
-
-
-@kernel
-def lookup(transitions: Array, state: int, argument: int, nth: int) -> int:
-    """The table's entry for a successor; UNTABLED where Python has to say."""
-    size = len(transitions)
-    place = mixed(mixed(state, argument), nth) & (size - 1)
-    while transitions[place, 0] >= 0:
-        if transitions[place, 0] == state and transitions[place, 1] == argument and transitions[place, 2] == nth:
-            return int(transitions[place, 3])
-        place = (place + 1) & (size - 1)
-    return UNTABLED
-
-
-@kernel
-def fits(actions: Array, op: int, state: int, transitions: Array) -> bool:
-    """Whether the operation may happen at this value; an observer that the table judges must be in the table."""
-    equals = actions[op, EQUALS]
-    if equals >= 0 and state != equals and state != actions[op, OR_EQUALS]:
-        return False
-    if actions[op, EFFECT] == STAYS and actions[op, VALUE] >= 0:
-        return lookup(transitions, state, actions[op, VALUE], 0) >= 0
-    return bool(state != actions[op, DIFFERS])
-
-
-@kernel
-def step(actions: Array, op: int, state: int, nth: int, transitions: Array) -> int:
-    """Twice the value after the operation, plus 1 where there are more successors; or REFUSED, or UNTABLED."""
-    if not fits(actions, op, state, transitions):
-        return REFUSED
-    effect = actions[op, EFFECT]
-    if effect >= 0:
-        return 2 * int(effect)
-    if effect in (STAYS, KEEPS):
-        return 2 * int(state)
-    return lookup(transitions, state, actions[op, VALUE], nth)
-
-
-@kernel
-def remember(transitions: Array, state: int, argument: int, nth: int, result: int) -> None:
-    """Adds a transition; the table must have room."""
-    size = len(transitions)
-    place = mixed(mixed(state, argument), nth) & (size - 1)
-    while transitions[place, 0] >= 0:
-        place = (place + 1) & (size - 1)
-    transitions[place, 0] = state
-    transitions[place, 1] = argument
-    transitions[place, 2] = nth
-    transitions[place, 3] = result
 
 
 @kernel
@@ -145,102 +99,6 @@ def judged(progress: Array, actions: Array, work: Array, state: int, transitions
             progress[ARGUMENT] = actions[op, VALUE]
             return False
     return True
-
-
-@kernel
-def copy_row(source: Array, side: int, row: int, target: Array, new_side: int, new: int) -> None:
-    """Copies what a configuration says, and not where it stands in the hash tables."""
-    target[new_side, new, VALUE_OF] = source[side, row, VALUE_OF]
-    target[new_side, new, NODE] = source[side, row, NODE]
-    for column in range(MASKS, source.shape[2]):
-        target[new_side, new, column] = source[side, row, column]
-
-
-@kernel
-def dominates(configs: Array, side: int, row: int, other: int, words: int) -> bool:
-    """Whether a configuration that needs no more and has no less free can do all that another one of its value can."""
-    for w in range(MASKS, MASKS + words):
-        less_free = configs[side, other, w] & ~configs[side, row, w]
-        more_need = configs[side, row, w + words] & ~configs[side, other, w + words]
-        if (less_free | more_need) != 0:
-            return False
-    return True
-
-
-@kernel
-def insert(configs: Array, side: int, count: int, words: int) -> bool:
-    """Puts the row `count` into its set's hash table; False where the set has it, or has one that can do all it can."""
-    size = configs.shape[1]
-    last = MASKS + 2 * words
-    h = configs[side, count, VALUE_OF]
-    for column in range(MASKS, last):
-        h = mixed(h, configs[side, count, column])
-    place = h & (size - 1)
-    while configs[side, place, BUCKET] > 0:
-        other = configs[side, place, BUCKET] - 1
-        if configs[side, other, VALUE_OF] == configs[side, count, VALUE_OF]:
-            same = True
-            for column in range(MASKS, last):
-                if configs[side, other, column] != configs[side, count, column]:
-                    same = False
-                    break
-            if same:
-                return False
-        place = (place + 1) & (size - 1)
-    value = configs[side, count, VALUE_OF]
-    among = mixed(value, 0) & (size - 1)
-    while configs[side, among, HEAD] > 0 and configs[side, configs[side, among, HEAD] - 1, VALUE_OF] != value:
-        among = (among + 1) & (size - 1)
-    link = configs[side, among, HEAD]
-    other, scanned = link - 1, 0
-    while other >= 0 and scanned < SCANNED:
-        if dominates(configs, side, other, count, words):
-            return False
-        other = configs[side, other, LINK] - 1
-        scanned += 1
-    configs[side, among, HEAD] = count + 1
-    configs[side, count, AMONG] = among
-    configs[side, count, LINK] = link
-    configs[side, place, BUCKET] = count + 1
-    configs[side, count, PLACE] = place
-    return True
-
-
-@kernel
-def forget(configs: Array, side: int, count: int) -> None:
-    """Empties the hash table of a set."""
-    for row in range(count):
-        configs[side, configs[side, row, PLACE], BUCKET] = 0
-        configs[side, configs[side, row, AMONG], HEAD] = 0
-
-
-@kernel
-def rehash(configs: Array, side: int, count: int, words: int) -> int:
-    """Puts the first rows of a set into its table anew, equal ones once; returns how many remain."""
-    kept = 0
-    for row in range(count):
-        if configs[side, row, VALUE_OF] < 0:
-            continue
-        if kept != row:
-            copy_row(configs, side, row, configs, side, kept)
-        if insert(configs, side, kept, words):
-            kept += 1
-    return kept
-
-
-@kernel
-def prune(configs: Array, side: int, count: int, words: int) -> int:
-    """Drops the rows that a later one dominates; `insert` has seen to the earlier ones. Returns how many remain."""
-    for row in range(count):
-        other, scanned = configs[side, configs[side, row, AMONG], HEAD] - 1, 0
-        while other > row and scanned < SCANNED:
-            if dominates(configs, side, other, row, words):
-                configs[side, row, VALUE_OF] = -1 - configs[side, row, VALUE_OF]
-                break
-            other = configs[side, other, LINK] - 1
-            scanned += 1
-    forget(configs, side, count)
-    return rehash(configs, side, count, words)
 
 
 @kernel

@@ -14,7 +14,9 @@ from tracekit.checks.consistency.cells import Cells, of_keys
 from tracekit.execution import Budget
 from tracekit.history.models import ABSENT, ANY, COMPUTED
 from tracekit.history.operations import NEVER
+from tracekit.kernels import linearizability_configurations as sets
 from tracekit.kernels import linearizability_search as layout
+from tracekit.kernels import linearizability_transitions as moves
 from tracekit.kernels.engine import COMPILE_FROM, kernels
 
 Int64 = NDArray[np.int64]
@@ -208,17 +210,17 @@ class _Sweep:
         self.keys[:, layout.FIRST_EVENT], self.keys[:, layout.END_EVENT] = first[by_size], end[by_size]
         self.keys[:, layout.INITIAL], self.keys[:, layout.FINAL] = ABSENT, -1
         self.actions = self._actions()
-        classes = int(self.actions[:, layout.SAME].max(initial=0)) + 1
+        classes = int(self.actions[:, moves.SAME].max(initial=0)) + 1
         self.work = np.zeros(2 * slots + 2 * words + classes, np.int64)
         self.progress = np.zeros(layout.PROGRESS, np.int64)
         self.progress[layout.SLOTS], self.progress[layout.WORDS] = slots, words
         size = 1024
         while size // 2 < 2 * (slots + 8):
             size *= 2
-        self.configs = np.zeros((2, size, layout.MASKS + 2 * words), np.int64)
+        self.configs = np.zeros((2, size, sets.MASKS + 2 * words), np.int64)
         self.memory = max(memory, self.configs.nbytes)
         self.progress[layout.LOOKED] = bool(
-            ((self.actions[:, layout.EFFECT] == layout.STAYS) & (self.actions[:, layout.VALUE] >= 0)).any()
+            ((self.actions[:, moves.EFFECT] == moves.STAYS) & (self.actions[:, moves.VALUE] >= 0)).any()
         )
         self.transitions = np.full((1024, 4), -1, np.int64)
         self.entries = 0
@@ -229,7 +231,7 @@ class _Sweep:
     def _actions(self) -> Int64:
         a = self.cells.actions
         n = len(self.cells.key)
-        actions = np.zeros((n, layout.ACTION), np.int64)
+        actions = np.zeros((n, moves.ACTION), np.int64)
         columns = (a.equals, a.or_equals, a.differs, a.effect, a.argument)
         same = np.zeros(n, np.int64)
         for column in columns:
@@ -240,19 +242,19 @@ class _Sweep:
         completions = np.flatnonzero(self.events & 1)
         deadline[self.events[completions] >> 1] = completions
         actions[:, :5] = np.stack(columns, axis=1) if n else 0
-        actions[:, layout.SAME] = same
-        actions[:, layout.REQUIRED] = a.end != NEVER
-        actions[:, layout.PLAIN] = plain
-        actions[:, layout.DEADLINE] = deadline
-        actions[:, layout.AFTER] = -1
+        actions[:, moves.SAME] = same
+        actions[:, moves.REQUIRED] = a.end != NEVER
+        actions[:, moves.PLAIN] = plain
+        actions[:, moves.DEADLINE] = deadline
+        actions[:, moves.AFTER] = -1
         if self.cells.program is not None:
             # Whether an operation may happen depends on what its client did before: no two do the same, and none is
             # answered or hidden by the way.
-            actions[:, layout.AFTER] = previous(self.cells)
-            actions[:, layout.SAME] = np.arange(n)
-            actions[:, layout.PLAIN] = 0
-            actions[a.effect == ANY, layout.EFFECT] = layout.KEEPS
-            actions[(a.effect == ANY) & (a.argument >= 0), layout.EFFECT] = COMPUTED
+            actions[:, moves.AFTER] = previous(self.cells)
+            actions[:, moves.SAME] = np.arange(n)
+            actions[:, moves.PLAIN] = 0
+            actions[a.effect == ANY, moves.EFFECT] = moves.KEEPS
+            actions[(a.effect == ANY) & (a.argument >= 0), moves.EFFECT] = COMPUTED
         return actions
 
     @classmethod
@@ -272,7 +274,7 @@ class _Sweep:
     def states(self) -> list[int]:
         """The states of the configurations at hand."""
         side, count = int(self.progress[layout.SIDE]), int(self.progress[layout.COUNT])
-        return [int(state) for state in np.unique(self.configs[side, :count, layout.VALUE_OF])]
+        return [int(state) for state in np.unique(self.configs[side, :count, sets.VALUE_OF])]
 
     def run(self, budget: Budget, searched: Searched, scale: int) -> int:
         """Goes through all keys; fills in what becomes of each. Returns the most configurations side by side."""
@@ -287,7 +289,7 @@ class _Sweep:
                     self._leave(searched, reason)
             if self.progress[layout.KEY] == len(self.keys):
                 break
-        self._collect(searched, kernels("linearizability_search", work=self.spent * scale))
+        self._collect(searched, kernels("linearizability_transitions", work=self.spent * scale))
         return self.peak
 
     def advance(self, budget: Budget, scale: int) -> tuple[int, str]:
@@ -312,7 +314,7 @@ class _Sweep:
             if status in (layout.HOLDS, layout.VIOLATED):
                 return status, ""
             if status == layout.MISSING:
-                self._transition(run)
+                self._transition(kernels("linearizability_transitions", work=self.spent * scale))
             grown = status != layout.FULL or self._grow(run)
             if not grown or self.transitions.nbytes * STATE_FACTOR > self.memory:
                 what = "states" if grown else "configurations"
@@ -332,14 +334,14 @@ class _Sweep:
         """Fills in what the kernel misses, and what it will ask next: the other open calls at the same state."""
         state, missing = int(self.progress[layout.STATE]), int(self.progress[layout.ARGUMENT])
         pending = self.work[: int(self.progress[layout.PENDING])]
-        asking = (self.actions[pending, layout.EFFECT] == COMPUTED) | (self.actions[pending, layout.EFFECT] == ANY)
-        arguments = self.actions[pending[asking], layout.VALUE]
+        asking = (self.actions[pending, moves.EFFECT] == COMPUTED) | (self.actions[pending, moves.EFFECT] == ANY)
+        arguments = self.actions[pending[asking], moves.VALUE]
         for argument in {missing, *arguments[arguments >= 0].tolist()}:
             if (state, argument) in self.known:
                 continue
             self.known.add((state, argument))
             found = self.cells.actions.values.successors(state, argument)
-            entries = [2 * after + 1 for after in found[:-1]] + [2 * found[-1] if found else layout.REFUSED]
+            entries = [2 * after + 1 for after in found[:-1]] + [2 * found[-1] if found else moves.REFUSED]
             if 2 * (self.entries + len(entries)) >= len(self.transitions):
                 old = self.transitions
                 self.transitions = np.full((_doubled(len(old), self.entries + len(entries)), 4), -1, np.int64)
@@ -355,8 +357,8 @@ class _Sweep:
         begun = self.progress[layout.STAGE] != 0
         event = int(self.events[self.progress[layout.EVENT] if begun else self.keys[at, layout.FIRST_EVENT]])
         pending = self.work[: int(self.progress[layout.PENDING]) if begun else 0]
-        crashed = int((self.actions[pending, layout.REQUIRED] == 0).sum())
-        answered = pending[self.actions[pending, layout.REQUIRED] == 1]
+        crashed = int((self.actions[pending, moves.REQUIRED] == 0).sum())
+        answered = pending[self.actions[pending, moves.REQUIRED] == 1]
         oldest = min((int(op) for op in answered), key=lambda op: int(self.cells.actions.start[op]), default=event >> 1)
         searched.undecided[int(self.key_of[at])] = Undecided(
             reason,
@@ -430,7 +432,7 @@ class _Replay:
             self.open[op] = len(self.parts)
             self._answer(self.value, hidden=False)
             return
-        if op not in self.done and op not in self.used and self.actions[op, layout.PLAIN]:
+        if op not in self.done and op not in self.used and self.actions[op, moves.PLAIN]:
             self._hide(op)
         while op not in self.done:
             step, state = self.steps.pop()
@@ -441,7 +443,7 @@ class _Replay:
         del self.open[op]
 
     def _use(self, op: int, state: int) -> None:
-        if self.actions[op, layout.PLAIN]:
+        if self.actions[op, moves.PLAIN]:
             self.parts.append([])
         self.value = np.int64(state)
         self._place(op, -1)
@@ -449,11 +451,11 @@ class _Replay:
 
     def _hide(self, op: int) -> None:
         self._place(op, -2)
-        self._answer(self.actions[op, layout.EFFECT], hidden=True)
+        self._answer(self.actions[op, moves.EFFECT], hidden=True)
 
     def _answer(self, value: Any, *, hidden: bool) -> None:
         for op, parts in self.open.items():
-            observer = self.actions[op, layout.EFFECT] == layout.STAYS
+            observer = self.actions[op, moves.EFFECT] == moves.STAYS
             there = not hidden or parts < len(self.parts)
             if observer and there and op not in self.done and self.run.fits(self.actions, op, value, self.transitions):
                 self._place(op, -2 if hidden else -1)
