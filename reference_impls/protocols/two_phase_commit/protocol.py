@@ -20,6 +20,7 @@ DESIGN = Design(
     bugs=BUGS,
     tolerates=tuple(fault for fault in FAULTS if fault != "disk-loss"),
     f=lambda nodes: nodes,  # any number may be down at one time: the others wait
+    transports=("sim", "tcp"),
     quiescent=True,
     default_nodes=4,
     minimum_nodes=1,

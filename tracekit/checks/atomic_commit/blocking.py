@@ -9,7 +9,6 @@ import numpy as np
 from tracekit.checks.atomic_commit.findings import nothing_voted
 from tracekit.checks.atomic_commit.history import YES, CommitHistory, Int64, Marks, commit_history, commit_occurs
 from tracekit.checks.doubts import domain_check
-from tracekit.checks.evidence import times
 from tracekit.execution import Execution, Options
 from tracekit.results import CheckResult
 
@@ -148,7 +147,8 @@ def _window(
 
 
 def _remark(facts: dict[str, Any]) -> str:
-    words = f"{times(facts['uncertain'], 'yes vote')}, {facts['blocked']:,} asked for the decision"
+    votes = f"{facts['uncertain']:,} yes vote{'' if facts['uncertain'] == 1 else 's'}"
+    words = f"{votes}, {facts['blocked']:,} asked for the decision"
     longest = facts.get("longest") or []
     if facts["blocked"] and longest:
         first = longest[0]
