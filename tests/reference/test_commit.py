@@ -294,6 +294,16 @@ def test_every_fault_is_tolerated(name: str, fault: str) -> None:
     assert not result.broken_assumptions
 
 
+@pytest.mark.parametrize("name", BOTH)
+def test_faults_that_break_an_assumption_break_nothing_else(name: str) -> None:
+    """The nodes go on, whatever comes; what they break is told beside what the checks find."""
+    protocol = BOTH[name]
+    for fault in protocol.other_faults:
+        trace = protocol.simulate(Simulation(4, 1, protocol.networks[0], faults=(fault,), operations=120), None)
+        assert bool(trace.run.broken_assumptions) == (f"fault.{fault}" in trace.names)
+        assert all(c.verdict is not Verdict.UNKNOWN for c in analyze(trace).required)
+
+
 @pytest.mark.parametrize(("name", "mutant"), [(n, m.name) for n, p in BOTH.items() for m in p.mutants])
 def test_every_mutant_is_caught_within_ten_seeds(name: str, mutant: str) -> None:
     protocol = BOTH[name]

@@ -388,8 +388,8 @@ class ThreePhaseCommitNode(Site):
         self._send(sender, DecisionResponse(t.txn, t.state, t.recovering))
 
     def _on_decision_response(self, sender: str, message: DecisionResponse) -> None:
-        t = self.transactions[message.txn]
-        if t.decided:
+        t = self.transactions.get(message.txn)
+        if t is None or t.decided:
             return
         if message.state in (COMMITTED, ABORTED):
             self._adopt(t, COMMIT if message.state == COMMITTED else ABORT)

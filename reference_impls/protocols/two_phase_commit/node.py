@@ -262,8 +262,8 @@ class TwoPhaseCommitNode(Site):
             self._send(sender, DecisionResponse(t.txn, t.decision))
 
     def _on_decision_response(self, sender: str, message: DecisionResponse) -> None:
-        t = self.transactions[message.txn]
-        if not t.decision:
+        t = self.transactions.get(message.txn)
+        if t is not None and not t.decision:
             self._adopt(t, message.decision)
 
     # Recovery (7.4)

@@ -38,12 +38,13 @@ def _told(
     index = execution.program_order.index
     crashed = crash >= 0 and bool(index[crash] < index[second])
     between = [(crash, execution.text(crash))] if crashed else []
-    forgot = f" It failed in between ({execution.trace.event(crash)}) and forgot." if crashed else ""
+    failed = execution.trace.event(crash) if crashed else ""
+    forgot = f" It failed in between ({failed}) and forgot." if crashed else ""
     return violation(
         execution,
         anomaly,
         f"{process} {verb} {words[int(marks.value[start])]} on {name} and later {words[int(marks.value[place])]}. "
         f"{rule}{forgot}",
         [(first, execution.text(first)), *between, (second, execution.text(second))],
-        facts={"transaction": name, "process": process, "failed in between": crashed},
+        facts={"transaction": name, "process": process, **({"failed at": failed} if crashed else {})},
     )
