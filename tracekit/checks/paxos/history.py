@@ -280,13 +280,16 @@ def _valued(acceptances: Steps, proposals: Steps) -> Steps:
 
 def distinct(*columns: Int64) -> tuple[Int64, Int64]:
     """The distinct tuples of some columns, shape (groups, columns), in order; and the group of each row."""
-    key = np.zeros(len(columns[0]), np.int64)
-    for column in columns:  # dense again after each column, so that no product overflows
-        _, codes = np.unique(column, return_inverse=True)
-        _, key = np.unique(key * (int(codes.max(initial=0)) + 1) + codes, return_inverse=True)
-    first = np.full(int(key.max(initial=-1)) + 1, len(key), np.int64)
-    np.minimum.at(first, key, np.arange(len(key)))
-    return np.stack([column[first] for column in columns], axis=1), key
+    key, span = np.zeros(len(columns[0]), np.int64), 1
+    for column in columns:
+        low = int(column.min(initial=0))
+        width = int(column.max(initial=0)) - low + 1
+        if span * width >= 1 << 62:  # dense again, so that no product overflows
+            _, key = np.unique(key, return_inverse=True)
+            span = int(key.max(initial=0)) + 1
+        key, span = key * width + (column - low), span * width
+    _, first, group = np.unique(key, return_index=True, return_inverse=True)
+    return np.stack([column[first] for column in columns], axis=1), group
 
 
 def firsts(*columns: Int64) -> Int64:

@@ -63,7 +63,8 @@ def value_choice(execution: Execution, options: Options) -> CheckResult:
     votes = votes[group.among(votes.process) >= 0]
     bound, certain = _bound(group, votes, proposals)
     free = bound == FREE
-    allowed = free | _has_value(group, votes, proposals, bound)
+    allowed = free.copy()
+    allowed[~free] = _has_value(group, votes, proposals[~free], bound[~free])
     broken = np.flatnonzero(~allowed & certain)
     open_ones = np.flatnonzero(~allowed & ~certain)
     if len(open_ones):
