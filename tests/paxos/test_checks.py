@@ -276,3 +276,18 @@ def test_instances_that_cannot_be_read_leave_everything_open() -> None:
     rows = [{**r, "paxos.instance": [i]} for i, r in enumerate(indexed(TWO_LEARNED))]
     for result in results(trace_of(rows)).values():
         assert "paxos.instance is not recorded as string or int64" in result.reasons[0]
+
+
+def test_a_proposer_that_never_records_its_own_steps_may_have_taken_them() -> None:
+    rows = [*ACCEPTORS, SUBMIT, row("a", "prepare", "send", ballot=3, message=1), promises("b", 3),
+            row("a", "accept", "send", ballot=3, value="x", message=2), row("b", "accepted", ballot=3, value="x"),
+            row("a", "learn", value="x")]  # fmt: skip
+    found = check(trace_of(indexed(rows)), "quorum")
+    assert found.verdict is Verdict.UNKNOWN
+    assert found.violations_total == 0
+    told = [*rows[:5], promises("a", 3), *rows[5:8], accepts("a", 3, "x"), *rows[8:]]
+    assert check(trace_of(indexed(told)), "quorum").verdict is Verdict.HOLDS
+    other = [{**r, "paxos.value": "y"} if r["name"] == "paxos.accept" else r for r in rows]
+    assert check(trace_of(indexed(other)), "quorum").verdict is Verdict.VIOLATED, "it proposed another value"
+    elsewhere = [*rows, {**accepts("a", 9, "y"), "paxos.promised": 9}]
+    assert check(trace_of(indexed(elsewhere)), "quorum").verdict is Verdict.VIOLATED, "it does record its own"

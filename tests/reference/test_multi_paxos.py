@@ -228,7 +228,7 @@ def test_a_correct_run_passes_what_it_claims(seed: int) -> None:
 
 @pytest.mark.parametrize("fault", PROTOCOL.faults)
 def test_every_fault_is_tolerated(fault: str) -> None:
-    trace = PROTOCOL.simulate(Simulation(3, 3, faults=(fault,), operations=200), None)
+    trace = PROTOCOL.simulate(Simulation(3, 3, faults=(fault,), operations=120), None)
     assert f"fault.{fault}" in trace.names or (fault == "crash" and "smr.crash" in trace.names)
     checked = analyze(trace, check=["paxos.*", "smr.*", "consistency.linearizable"])
     assert checked.verdict is Verdict.HOLDS

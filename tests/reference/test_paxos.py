@@ -175,7 +175,7 @@ def test_a_correct_run_passes_what_it_claims(seed: int) -> None:
 
 @pytest.mark.parametrize("fault", PROTOCOL.faults)
 def test_every_fault_is_tolerated(fault: str) -> None:
-    trace = PROTOCOL.simulate(Simulation(5, 3, faults=(fault,), operations=300), None)
+    trace = PROTOCOL.simulate(Simulation(5, 3, faults=(fault,), operations=200), None)
     assert f"fault.{fault}" in trace.names or (fault == "crash" and "paxos.crash" in trace.names)
     assert analyze(trace, check=["paxos.*"]).verdict is Verdict.HOLDS
 

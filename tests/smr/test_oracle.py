@@ -83,13 +83,13 @@ def compare(rows: list[Row]) -> dict[str, CheckResult]:
     return found
 
 
-@examples(200)
+@examples(120)
 @given(SEEDS)
 def test_definitions_where_copies_go_wrong(seed: int) -> None:
     compare(copies(seed, mistakes=True))
 
 
-@examples(150)
+@examples(80)
 @given(SEEDS)
 def test_silent_where_they_do_not(seed: int) -> None:
     rows = copies(seed, mistakes=False)
@@ -118,7 +118,7 @@ def nonsense(draw: st.DrawFn) -> list[Row]:
     return rows
 
 
-@examples(250)
+@examples(120)
 @given(nonsense())
 def test_definitions_on_nonsense(rows: list[Row]) -> None:
     if any("smr.index" in row for row in rows):

@@ -142,17 +142,18 @@ class PaxosNode:
             self._count_promises(message.instance)
 
     def _count_promises(self, instance: int) -> None:
-        """Phase 2(a): with promises from a majority of acceptors, proposes a value."""
+        """Phase 2(a): with promises from a majority of acceptors, proposes a value; its own acceptor accepts at once.
+
+        A proposer whose own acceptor has promised a higher ballot since had better abandon its own (2.2).
+        """
         attempt = self.attempts[instance]
-        if len(attempt.promises) < self._quorum():
+        if len(attempt.promises) < self._quorum() or self.promised[instance] > attempt.ballot:
             return
         attempt.proposal = Proposal(attempt.ballot, self._choose(attempt))
-        if self.promised[instance] <= attempt.ballot:  # its own acceptor may have promised more since
-            self._accept(instance, attempt.proposal)
-            fields = {"paxos.ballot": attempt.proposal.ballot, "paxos.value": attempt.proposal.value}
-            fields |= self._acceptance(instance)
-            self._effects.append(Note({"paxos.instance": instance, **fields}, "paxos.accepted"))
-            attempt.acceptors.add(self.name)
+        self._accept(instance, attempt.proposal)
+        fields = {"paxos.instance": instance, "paxos.ballot": attempt.ballot, "paxos.value": attempt.proposal.value}
+        self._effects.append(Note({**fields, **self._acceptance(instance)}, "paxos.accepted"))
+        attempt.acceptors.add(self.name)
         self._effects += [Send(other, Accept(instance, attempt.proposal)) for other in self.others]
         self._count_acceptances(instance)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from tracekit.checks.doubts import not_covered
 from tracekit.checks.evidence import recorded
-from tracekit.checks.paxos.history import Int64, paxos_history
+from tracekit.checks.paxos.history import Int64, PaxosHistory, paxos_history
 from tracekit.execution import Execution
 from tracekit.trace.columns import Column, ListColumn
 
@@ -21,6 +21,8 @@ class Acceptors:
     ----------
     codes: processes whose steps are recorded, ascending.
     partial: those of them of which the recording is declared not to be whole.
+    silent_promises, silent_votes: those that propose and that never record a promise, or an acceptance: they may
+        promise their own ballots, or accept their own proposals, without a word.
     unseen: how many more there are, of which nothing is recorded.
     declared: whether the run says who they are, or how many.
     reason: why they are not known; empty where they are.
@@ -28,6 +30,8 @@ class Acceptors:
 
     codes: Int64
     partial: Int64
+    silent_promises: Int64
+    silent_votes: Int64
     unseen: int
     declared: bool
     reason: str = ""
@@ -41,11 +45,6 @@ class Acceptors:
     def majority(self) -> int:
         """How many are a quorum."""
         return self.count // 2 + 1
-
-    @property
-    def doubtful(self) -> int:
-        """How many may have done what is not recorded."""
-        return self.unseen + len(self.partial)
 
     @property
     def rests_on(self) -> tuple[str, ...]:
@@ -70,22 +69,36 @@ def acceptors(execution: Execution) -> Acceptors:
     """
     history, trace = execution.derive(paxos_history), execution.trace
     column = trace.lists("paxos.acceptors")
-    partial = np.array(sorted(not_covered(execution)), np.int64)
     acting = np.unique(np.concatenate([history.promises.process, history.acceptances.process]))
     if column is None or not recorded(execution, "paxos.acceptors"):
         unseen = max((trace.run.n or 0) - len(acting), 0)
-        return Acceptors(acting, np.intersect1d(acting, partial), unseen, trace.run.n is not None)
+        return _acceptors(history, acting, unseen, trace.run.n is not None)
     rows = np.flatnonzero(column.present)
     keys = _keys(column, rows)
     if bool((keys != keys[0]).any()):
         why = "paxos.acceptors is not the same everywhere, and changes of the acceptors are not followed"
-        return Acceptors(acting, partial, 0, True, why)
+        return _acceptors(history, acting, 0, True, why)
     names = {name for name in column.at(int(rows[0])) or () if name}
     if not names:
-        return Acceptors(acting, partial, 0, True, "paxos.acceptors names nobody")
+        return _acceptors(history, acting, 0, True, "paxos.acceptors names nobody")
     present = np.unique(trace.process[_of_paxos(execution)])
     codes = np.array(sorted(c for c in present.tolist() if trace.processes[c] in names), np.int64)
-    return Acceptors(codes, np.intersect1d(codes, partial), len(names) - len(codes), True)
+    return _acceptors(history, codes, len(names) - len(codes), True)
+
+
+def _acceptors(history: PaxosHistory, codes: Int64, unseen: int, declared: bool, reason: str = "") -> Acceptors:
+    partial = np.array(sorted(not_covered(history.execution)), np.int64)
+    proposers = np.concatenate([history.starts.process, history.prepares.process, history.requests.process])
+    proposers = np.intersect1d(codes, proposers)
+    return Acceptors(
+        codes,
+        np.intersect1d(codes, partial),
+        np.setdiff1d(proposers, history.promises.process),
+        np.setdiff1d(np.intersect1d(proposers, history.requests.process), history.acceptances.process),
+        unseen,
+        declared,
+        reason,
+    )
 
 
 def _of_paxos(execution: Execution) -> Int64:

@@ -38,7 +38,8 @@ def quorum(execution: Execution, options: Options) -> CheckResult:
     Cannot see
         Quorums other than majorities. A first ballot that needs no promises by agreement: record paxos.promised of it
         when acceptors start. An acceptor of which nothing is recorded is taken as if it might have promised and
-        accepted: where that would decide, the answer is unknown.
+        accepted, and so is a proposer that never records its own promise, or its own acceptance: where that would
+        decide, the answer is unknown.
 
     Cost
         Accept requests and values learned, times acceptors.
@@ -72,7 +73,8 @@ def quorum(execution: Execution, options: Options) -> CheckResult:
             continue
         certain = history.promises is evidence or "values" not in history.useless
         count = (_promised if evidence is history.promises else _accepted)(group, causal, evidence, steps)
-        possible = count + group.doubtful >= group.majority
+        silent = _silent(history, group, steps, evidence is history.promises)
+        possible = count + silent + group.unseen + len(group.partial) >= group.majority
         excused = possible | (not causal.whole) | (not certain) | (doubt in history.useless)
         broken, unsure = np.flatnonzero((count < group.majority) & ~excused), (count < group.majority) & excused
         examined[unit] = len(steps) - int(unsure.sum())
@@ -91,6 +93,16 @@ def quorum(execution: Execution, options: Options) -> CheckResult:
         rests_on=group.rests_on + causal.rests_on,
         method=f"promises and acceptances before each event, {causal.method}",
     )
+
+
+def _silent(history: PaxosHistory, group: Acceptors, steps: Steps, promises: bool) -> Int64:
+    """How many acceptors may have promised their own ballot, or accepted their own proposal, without a word."""
+    if promises:
+        return np.isin(steps.process, group.silent_promises).astype(np.int64)
+    own = history.requests[np.isin(history.requests.process, group.silent_votes)]
+    own = own[firsts(own.instance, own.value, own.process)]
+    _, news = _pairs((own.instance, own.value), (steps.instance, steps.value))
+    return np.bincount(news, minlength=len(steps)).astype(np.int64)
 
 
 def _promised(group: Acceptors, causal: Order, promises: Steps, requests: Steps) -> Int64:

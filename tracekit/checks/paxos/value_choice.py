@@ -15,6 +15,8 @@ BLOCK = 4_000_000
 """Cells of (proposals x acceptors) that are looked at together; bounds memory."""
 FREE = -1
 """As the ballot that binds a proposal: none does, it may have any value."""
+MISSING = np.iinfo(np.int64).max
+"""As an acceptor's highest acceptance: it may not be recorded."""
 
 
 @paxos_check("paxos.value-choice")
@@ -42,7 +44,8 @@ def value_choice(execution: Execution, options: Options) -> CheckResult:
 
     Cannot see
         Whether the proposer knew what it had to (that is paxos.quorum). Quorums other than majorities. An acceptor of
-        which nothing is recorded is taken as if it might have accepted the very proposal that excuses the value.
+        which nothing is recorded, or which proposes and never records an acceptance, is taken as if it might have
+        accepted the very proposal that excuses the value.
 
     Cost
         Proposals times acceptors, times the logarithm of the acceptances.
@@ -53,7 +56,7 @@ def value_choice(execution: Execution, options: Options) -> CheckResult:
     """
     history, group = execution.derive(paxos_history), execution.derive(acceptors)
     proposals = history.proposals
-    reasons = history.doubts("requests", "received", "acceptances")
+    reasons = history.doubts("requests", "received", "acceptances", "values")
     if not len(proposals):
         return CheckResult(reasons=reasons, applicable=False)
     if group.reason:
@@ -61,10 +64,11 @@ def value_choice(execution: Execution, options: Options) -> CheckResult:
     proposals = proposals[firsts(proposals.instance, proposals.ballot, proposals.value)]
     votes = history.acceptances
     votes = votes[group.among(votes.process) >= 0]
-    bound, certain = _bound(group, votes, proposals)
+    silent = history.requests[np.isin(history.requests.process, group.silent_votes)]
+    bound, certain = _bound(group, votes, silent, proposals)
     free = bound == FREE
     allowed = free.copy()
-    allowed[~free] = _has_value(group, votes, proposals[~free], bound[~free])
+    allowed[~free] = _has_value(group, votes, silent, proposals[~free], bound[~free])
     broken = np.flatnonzero(~allowed & certain)
     open_ones = np.flatnonzero(~allowed & ~certain)
     if len(open_ones):
@@ -81,24 +85,32 @@ def value_choice(execution: Execution, options: Options) -> CheckResult:
     )
 
 
-def _bound(group: Acceptors, votes: Steps, proposals: Steps) -> tuple[Int64, Bool]:
+def _bound(group: Acceptors, votes: Steps, silent: Steps, proposals: Steps) -> tuple[Int64, Bool]:
     """The lowest ballot that binds each proposal, and whether a value that does not fit is certainly wrong.
 
     A majority can be picked among the acceptors so that its highest acceptance is as low as possible: that of the
     acceptor which is the majority-th when they are sorted by their own. `FREE`: it has none.
     """
     size, needed = len(group.codes), group.majority
-    whole = np.ones(size, np.bool_)
-    whole[group.among(group.partial)] = False
-    bound = np.full(len(proposals), np.iinfo(np.int64).max)
-    if int(whole.sum()) < needed:
-        return bound, np.zeros(len(proposals), np.bool_)
+    bound, certain = np.full(len(proposals), MISSING), np.zeros(len(proposals), np.bool_)
+    if size < needed:
+        return bound, certain
     step = max(BLOCK // max(size, 1), 1)
     for start in range(0, len(proposals), step):
         part = np.arange(start, min(start + step, len(proposals)))
-        highest = _highest_below(group, votes, proposals[part])[:, whole]
+        highest = _known(group, votes, silent, proposals[part])
         bound[part] = np.partition(highest, needed - 1, axis=1)[:, needed - 1]
-    return bound, np.full(len(proposals), group.doubtful == 0)
+        certain[part] = (highest != MISSING).all(axis=1) & (group.unseen == 0)
+    return bound, certain
+
+
+def _known(group: Acceptors, votes: Steps, silent: Steps, proposals: Steps) -> Int64:
+    """As `_highest_below`, but `MISSING` where an acceptor may have accepted what is not recorded."""
+    highest = _highest_below(group, votes, proposals)
+    if len(silent):
+        highest[_highest_below(group, silent, proposals) != FREE] = MISSING
+    highest[:, group.among(group.partial)] = MISSING
+    return highest
 
 
 def _highest_below(group: Acceptors, votes: Steps, proposals: Steps) -> Int64:
@@ -117,7 +129,7 @@ def _highest_below(group: Acceptors, votes: Steps, proposals: Steps) -> Int64:
     return np.where((at >= 0) & (found // span == cells), found % span, FREE)
 
 
-def _has_value(group: Acceptors, votes: Steps, proposals: Steps, bound: Int64) -> Bool:
+def _has_value(group: Acceptors, votes: Steps, silent: Steps, proposals: Steps, bound: Int64) -> Bool:
     """Whether some acceptor's highest acceptance below a proposal has its value and is not below what binds it.
 
     An acceptance of which the value is not known may have it. The others of a majority are those with lower ones.
@@ -128,8 +140,8 @@ def _has_value(group: Acceptors, votes: Steps, proposals: Steps, bound: Int64) -
     for start in range(0, len(proposals), step):
         part = np.arange(start, min(start + step, len(proposals)))
         mine = proposals[part]
-        highest = _highest_below(group, votes, mine)
-        row, place = np.nonzero((highest >= bound[part, None]) & (highest >= 0))
+        highest = _known(group, votes, silent, mine)
+        row, place = np.nonzero((highest >= bound[part, None]) & (highest >= 0) & (highest != MISSING))
         ballot, process = highest[row, place], group.codes[place]
         instance, value = mine.instance[row], mine.value[row]
         for wanted in (value, np.full(len(value), NONE)):
