@@ -65,7 +65,7 @@ class Design:
     channels: what is declared of them; ``fifo`` also makes the simulated network so.
     quiescent: whether the run is left alone until nothing moves.
     settings: what else can be chosen, by name.
-    transports: where it runs.
+    transports: where it runs: a workload that says when it ends runs anywhere.
     networks: on which networks its promises rest, the usual one first; on others an assumption of its is broken.
     """
 
@@ -84,7 +84,7 @@ class Design:
     channels: Mapping[str, bool] = field(default_factory=dict)
     quiescent: bool | None = None
     settings: Mapping[str, Setting] = field(default_factory=dict)
-    transports: tuple[str, ...] = ("sim",)
+    transports: tuple[str, ...] = ("sim", "tcp")
     networks: tuple[str, ...] = ("async", "sync", "partial-sync")
     default_nodes: int = 3
     minimum_nodes: int = 1

@@ -43,6 +43,5 @@ def store(
         tolerates=tuple(fault for fault in FAULTS if fault != "disk-loss"),
         model=model,
         quiescent=True,
-        transports=("sim", "tcp"),
         minimum_nodes=2,  # whether one server agrees with itself is no question
     )

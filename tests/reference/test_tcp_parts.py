@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from reference_impls.protocols.eventual_kv.protocol import DESIGN as EVENTUAL
 from reference_impls.protocols.kv_store import Command
+from reference_impls.protocols.multi_paxos.machine import Machine
 from reference_impls.protocols.raft.messages import AppendEntries, ClientRequest, Entry
 from reference_impls.protocols.replica import Stamp, Update, Updates
 from reference_impls.runtime.effects import (
@@ -75,13 +76,32 @@ class TestFrames:
         assert again == value
         assert type(again) is type(value)
 
+    def test_a_checkpoint_keeps_a_whole_machine(self) -> None:
+        machine = Machine()
+        machine.apply(Command("c1", 1, "write", "k1", "5"))
+        again = loads(dumps({"checkpoint": (1, machine), "random": Random(3)}))
+        assert again["checkpoint"][1].digest == machine.digest != Machine().digest
+        assert again["random"].random() == Random(3).random()
+
     @pytest.mark.parametrize(
         "thing",
-        [os.system, eval, getattr, subprocess.Popen, Path("/"), Recorder, Host, Storage, Random(1), Network, sys.exit],
+        [
+            os.system,
+            eval,
+            getattr,
+            subprocess.Popen,
+            Path("/"),
+            Recorder,
+            Host,
+            Storage,
+            Network,
+            Network(Random(1)),
+            sys.exit,
+        ],
         ids=lambda thing: getattr(thing, "__name__", type(thing).__name__),
     )
     def test_nothing_but_data_is_made(self, thing: Any) -> None:
-        with pytest.raises(Foreign, match="no class of data"):
+        with pytest.raises(Foreign, match="no class of protocols"):
             loads(pickle.dumps(thing, protocol=5))
 
     def test_no_code_runs(self, tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ DESIGN = Design(
     bugs=BUGS,
     tolerates=tuple(fault for fault in FAULTS if fault != "disk-loss"),
     model="kv",
-    transports=("sim", "tcp"),
     default_nodes=5,
     minimum_nodes=1,
 )

@@ -1,8 +1,9 @@
 """What goes over a connection: frames, each one immutable value, as its length and a pickle that may hold data only.
 
 Pickle keeps tuples, named tuples and dataclasses what they are, which JSON does not. A pickle from anybody could run
-any code; so this reader makes nothing but named tuples, frozen dataclasses and enumerations that this package defines
-in modules already loaded, and plain containers of these.
+any code; so this reader makes plain containers and objects of these classes only, from modules that are loaded: those
+of the protocols, which are pure, so that making one does nothing (a checkpoint may hold a whole state machine); and
+this package's named tuples, frozen dataclasses and enumerations.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import pickle
 import sys
 from asyncio import IncompleteReadError, StreamReader
 from enum import Enum
+from random import Random
 from struct import Struct
 from typing import Any, NamedTuple
 
@@ -93,20 +95,25 @@ class Foreign(Exception):
 
 
 class _Reader(pickle.Unpickler):
-    """Makes values of this package's classes of data only."""
+    """Makes objects of harmless classes only."""
 
     def find_class(self, module: str, name: str) -> Any:
-        found = getattr(sys.modules.get(module), name, None) if module.split(".")[0] == PACKAGE else None
-        own = isinstance(found, type) and (found.__module__, found.__qualname__) == (module, name)
-        if not own or not _is_data(found):
-            raise pickle.UnpicklingError(f"{module}.{name} is no class of data of {PACKAGE}")
+        found = getattr(sys.modules.get(module), name, None)
+        is_class = isinstance(found, type) and (found.__module__, found.__qualname__) == (module, name)
+        if not is_class or not (found is Random or _is_pure(found) or _is_data(found)):
+            raise pickle.UnpicklingError(f"{module}.{name} is no class of protocols or their data")
         return found
 
 
+def _is_pure(kind: Any) -> bool:
+    return str(kind.__module__).startswith(f"{PACKAGE}.protocols.")
+
+
 def _is_data(kind: Any) -> bool:
+    own = str(kind.__module__).startswith(f"{PACKAGE}.")
     parameters = getattr(kind, "__dataclass_params__", None)
     named_tuple = issubclass(kind, tuple) and hasattr(kind, "_fields")
-    return named_tuple or (parameters is not None and parameters.frozen) or issubclass(kind, Enum)
+    return own and (named_tuple or (parameters is not None and parameters.frozen) or issubclass(kind, Enum))
 
 
 def dumps(value: Any) -> bytes:
