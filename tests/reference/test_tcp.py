@@ -29,6 +29,8 @@ from tracekit.trace.trace import Trace
 RAFT = protocols()["raft"]
 SCHEDULES = Path(__file__).parent / "schedules"
 OTHERS = [name for name, protocol in protocols().items() if "tcp" in protocol.transports and name != "raft"]
+TIMED = [name for name in OTHERS if "async" not in designs()[name].networks]
+"""Those whose promises rest on a bound on delay, which a machine does not give."""
 REACHES = 20.0
 """Seconds that something may take which usually takes a moment; reached only on a machine that does nothing."""
 
@@ -116,7 +118,7 @@ def test_mutants_are_caught_over_tcp(mutant: str, schedule: str, operations: int
     pytest.fail(f"{caught_by} did not see {mutant}")
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", [name for name in OTHERS if name not in TIMED])
 def test_every_protocol_that_runs_over_tcp_passes_its_checks_there(name: str) -> None:
     protocol = protocols()[name]
     names = [fault for fault in ("crash", "pause", "partition") if fault in protocol.faults]
@@ -124,6 +126,12 @@ def test_every_protocol_that_runs_over_tcp_passes_its_checks_there(name: str) ->
     result = analyze(protocol.simulate(over_tcp(nodes, 20, faults=tuple(names)), None))
     assert {c.check: c.verdict for c in result.required if c.verdict is not Verdict.HOLDS} == {}
     assert result.exit_code == 0
+
+
+def test_a_protocol_that_needs_a_bound_on_delay_is_told_that_there_is_none() -> None:
+    protocol = protocols()[TIMED[0]]
+    trace = protocol.simulate(over_tcp(operations=4, network="sync", faults=()), None)
+    assert trace.run.broken_assumptions == (f"async network: {TIMED[0]} needs one that is sync",)
 
 
 def test_a_lost_disk_and_no_operations_at_all() -> None:

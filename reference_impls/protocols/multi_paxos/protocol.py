@@ -21,6 +21,5 @@ DESIGN = Design(
     bugs=BUGS,
     tolerates=tuple(fault for fault in FAULTS if fault != "disk-loss"),
     model="kv",
-    transports=("sim", "tcp"),
     default_nodes=3,
 )

@@ -19,6 +19,5 @@ DESIGN = Design(
     workload=Proposals(Submit),
     bugs=BUGS,
     tolerates=tuple(fault for fault in FAULTS if fault != "disk-loss"),
-    transports=("sim", "tcp"),
     default_nodes=5,
 )
