@@ -99,26 +99,26 @@ def reached(after: dict[str, set[str]], start: str) -> set[str]:
     return seen
 
 
-@examples(500)
+@examples(250)
 @given(programs(most=5))
 def test_small_programs(sessions: list[list[Op]]) -> None:
     compare(sessions)
 
 
-@examples(250)
+@examples(150)
 @given(programs(most=5, keys="x", sessions=2))
 def test_small_programs_on_one_key(sessions: list[list[Op]]) -> None:
     compare(sessions)
 
 
-@examples(250)
+@examples(150)
 @given(programs(most=5, opens=True))
 def test_writes_without_answers(sessions: list[list[Op]]) -> None:
     if any(not op.open for ops in sessions for op in ops if op.f == "r"):
         compare(sessions)
 
 
-@examples(200)
+@examples(120)
 @given(programs(most=5, unique=False))
 def test_what_is_violated_without_ambiguous_reads_is_violated(sessions: list[list[Op]]) -> None:
     """Values written twice: never a verdict that some choice of writes would refute."""

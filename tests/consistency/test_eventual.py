@@ -81,7 +81,7 @@ def test_what_was_not_recorded_excuses() -> None:
     assert nameless.verdict is Verdict.UNKNOWN and "name no update" in nameless.reasons[0]
 
 
-@examples(400)
+@examples(200)
 @given(
     st.lists(
         st.tuples(st.sampled_from("abc"), st.sampled_from(("deliver", "deliver", "state", "reset")), st.integers(0, 2)),
@@ -194,7 +194,7 @@ def test_a_settle_time_lets_every_later_read_count() -> None:
     assert short.verdict is Verdict.HOLDS
 
 
-@examples(500)
+@examples(250)
 @given(programs(most=9, keys="xy", sessions=3, opens=True), st.permutations(range(3)))
 def test_convergence_by_definition(sessions: list[list[Op]], turns: list[int]) -> None:
     ops = [op for session in sessions for op in session]

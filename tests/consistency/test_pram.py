@@ -35,7 +35,7 @@ def test_what_others_read_orders_nothing() -> None:
     assert judge(trace, "consistency.causal").verdict is Verdict.VIOLATED
 
 
-@examples(700)
+@examples(350)
 @given(programs(most=7, opens=True))
 def test_small_programs(sessions: list[list[Op]]) -> None:
     trace = trace_of(sessions)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 
 import numpy as np
 import pytest
@@ -61,13 +60,13 @@ def compare(sessions: Program) -> None:
         assert explains(sessions, found)
 
 
-@examples(500)
+@examples(250)
 @given(programs(most=8, opens=True))
 def test_unique_values(sessions: list[list[Op]]) -> None:
     compare(sessions)
 
 
-@examples(500)
+@examples(250)
 @given(programs(most=8, unique=False, opens=True))
 def test_repeated_values_need_the_search(sessions: list[list[Op]]) -> None:
     compare(sessions)
@@ -109,9 +108,7 @@ def repeated(seed: int, sessions: int = 4, operations: int = 400) -> list[list[O
 def test_out_of_budget_it_is_unknown_and_says_where_it_stands() -> None:
     writers = " | ".join(" ".join(f"w({k}{v})" for v in (1, 2, 1, 2, 1, 2) for k in "xyz") for _ in range(5))
     sessions = program(writers + " | " + "r(x1) r(y2) r(x2) r(z1) " * 30)
-    began = time.monotonic()
     found = judge(trace_of(sessions), SC, budget_s=0.3)
-    assert time.monotonic() - began < 15, "a long step took no look at the budget; compiling alone takes some seconds"
     assert found.verdict is Verdict.UNKNOWN and found.facts["longest"] > 0
     [reason] = found.reasons
     assert reason.startswith("the budget ended after ") and "(210 operations of 6 sessions at 3 keys)" in reason
@@ -157,3 +154,24 @@ def test_it_grows_with_what_it_must_remember() -> None:
     small = Search(chains, saturated)
     small.most_states = 256
     assert small.run(0, 30_000, Budget(60)) == interleaving.FULL
+
+
+class Looks(Budget):
+    """A budget that ends after so many looks at it."""
+
+    @property
+    def left(self) -> float:
+        self.seconds -= 1
+        return self.seconds
+
+
+def test_the_budget_is_looked_at_inside_a_turn() -> None:
+    history = history_of(Execution(trace_of(repeated(1))))
+    chains = chains_with_clocks(history, np.ones(len(history.sessions), np.bool_))
+    saturated = saturate(chains, chains.readers, ALL, chains.branches, Budget(60), total=True)
+    searched = Search(chains, saturated)
+    searched.at_once = 100
+    assert searched.run(0, 10**9, Looks(5)) == interleaving.LEFT
+    assert 500 <= searched.outcome().steps <= 700
+    cut = saturate(chains, chains.readers, ALL, chains.branches, Looks(0), total=True)
+    assert not cut.finished and cut.lists is not None

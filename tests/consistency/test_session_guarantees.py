@@ -107,25 +107,25 @@ def compare(sessions: Program) -> None:
             assert {e.start for e in violation.edges} | {e.end for e in violation.edges} <= names
 
 
-@examples(500)
+@examples(250)
 @given(programs(most=6))
 def test_small_programs(sessions: list[list[Op]]) -> None:
     compare(sessions)
 
 
-@examples(400)
+@examples(200)
 @given(programs(most=7, keys="x", sessions=2))
 def test_small_programs_on_one_key(sessions: list[list[Op]]) -> None:
     compare(sessions)
 
 
-@examples(200)
+@examples(120)
 @given(programs(most=7, keys="x", sessions=1))
 def test_one_session_on_one_key(sessions: list[list[Op]]) -> None:
     compare(sessions)
 
 
-@examples(200)
+@examples(120)
 @given(programs(most=6, opens=True))
 def test_writes_without_answers(sessions: list[list[Op]]) -> None:
     if any(not op.open for ops in sessions for op in ops if op.f == "r"):
@@ -160,7 +160,7 @@ def test_operations_open_at_once_have_no_order() -> None:
     assert all(r.verdict is Verdict.NOT_APPLICABLE and "another one open" in r.remark for r in found.values())
 
 
-@examples(200)
+@examples(120)
 @given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=16))
 def test_components_and_cycles_by_networkx(edges: list[tuple[int, int]]) -> None:
     edges = sorted({(a, b) for a, b in edges if a != b})

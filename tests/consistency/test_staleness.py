@@ -137,7 +137,7 @@ def measured(ops: Sequence[Timed], skew: int = 0, keys: str = "") -> tuple[Stale
     return found, [int(name[1:]) for name in names]
 
 
-@examples(500)
+@examples(250)
 @given(timed(), st.integers(0, 2))
 def test_versions_and_time_by_definition(ops: list[Timed], skew: int) -> None:
     if not {"r", "w"} <= {op.f for op in ops}:
@@ -157,7 +157,7 @@ def test_versions_and_time_by_definition(ops: list[Timed], skew: int) -> None:
         assert times.get(at, 0) == time_ns
 
 
-@examples(500)
+@examples(250)
 @given(timed())
 def test_the_bounds_of_k_enclose_it_and_meet_where_it_is_small(ops: list[Timed]) -> None:
     if not {"r", "w"} <= {op.f for op in ops}:
@@ -174,7 +174,7 @@ def test_the_bounds_of_k_enclose_it_and_meet_where_it_is_small(ops: list[Timed])
         assert least == most or least >= 3
 
 
-@examples(200)
+@examples(120)
 @given(timed(most=8), st.text("xy", min_size=8, max_size=8))
 def test_keys_do_not_touch_each_other(ops: list[Timed], keys: str) -> None:
     for key in "xy":
@@ -194,7 +194,7 @@ def test_keys_do_not_touch_each_other(ops: list[Timed], keys: str) -> None:
         assert found.versions[at] == behind([o for o in same if o not in early], ops[number])[0]
 
 
-@examples(200)
+@examples(120)
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), max_size=12), st.integers(0, 12), st.data())
 def test_the_kernel_by_counting(writes: list[tuple[int, int]], queries: int, data: st.DataObject) -> None:
     done = np.array([d for d, _ in writes], np.int64)
@@ -209,7 +209,7 @@ def test_the_kernel_by_counting(writes: list[tuple[int, int]], queries: int, dat
         assert count.tolist() == [int((done[f:t] < m).sum()) for f, t, m in zip(first, last, moments, strict=True)]
 
 
-@examples(200)
+@examples(120)
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 9)), max_size=12), st.booleans(), st.data())
 def test_the_first_place_after_a_moment_by_looking(
     places: list[tuple[int, int]], strictly: bool, data: st.DataObject
@@ -230,7 +230,7 @@ def test_the_first_place_after_a_moment_by_looking(
         ]
 
 
-@examples(300)
+@examples(200)
 @given(timed(most=8), st.integers(1, 2))
 def test_one_and_two_atomic_by_all_orders(ops: list[Timed], k: int) -> None:
     """Also where the bounds would not ask."""
