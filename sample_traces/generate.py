@@ -101,7 +101,7 @@ PAXOS = tuple(
     )
     for mutant, seed, check, anomaly, about in (
         (None, 1, "", "", "Two clients put values forward in two instances; everything holds."),
-        ("ignore-accepted", 1, "paxos.value-choice", "value-not-left-by-a-quorum",
+        ("ignore-accepted", 36, "paxos.value-choice", "value-not-left-by-a-quorum",
          "A proposer is told of an accepted value and proposes its own."),
         ("forget-promise", 0, "paxos.promise-monotonic", "promise-lowered",
          "An acceptor restarts without its promise and makes a lower one."),
