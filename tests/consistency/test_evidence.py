@@ -253,7 +253,7 @@ def test_an_interrupted_search_shows_what_it_found(monkeypatch: pytest.MonkeyPat
         return advance(sweep, budget, scale)
 
     monkeypatch.setattr(search._Sweep, "_advance", interrupted)
-    monkeypatch.setattr("tracekit.checks.consistency.linearizable.core_of", lambda *arguments: None)
+    monkeypatch.setattr("tracekit.checks.consistency.linearizable_evidence.core_of", lambda *arguments: None)
     result = analyze(
         trace_of([*ops, *ops, ops[0]], ["a"] * 4 + ["b"] * 5, clock="true_time_ns"), check=["consistency.linearizable"]
     )

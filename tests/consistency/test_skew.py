@@ -136,6 +136,23 @@ def test_program_order_is_exact_however_large_the_skew() -> None:
     assert found.verdict is Verdict.VIOLATED
     [violation] = found.violations
     assert violation.anomaly == "cyclic-values" and violation.facts["linearizable_from_skew_ns"] is None
+    assert violation.summary.endswith("No difference between clocks would excuse it.")
     assert {edge.reason for edge in violation.edges} == {"earlier call of the same client"}
     other = judge([*calls[:2], replace(calls[2], client=1)], "register", 10**9)
     assert other.verdict is Verdict.HOLDS
+
+
+def test_the_smallest_skew_that_excuses_is_told() -> None:
+    calls = [
+        Call("write", 1, None, "ok", 0, 10, 0, 0),
+        Call("write", 2, None, "ok", 20, 30, 0, 1),
+        Call("read", None, 1, "ok", 45, 50, 1, 0),
+    ]
+    for model, skew in (("register", 0), ("register", 14)):
+        [violation] = judge(calls, model, skew).violations
+        assert "Clocks that differ by 15 ns or more" in violation.summary
+    assert judge(calls, "register", 15).verdict is Verdict.HOLDS
+    again = [*calls[:2], Call("write", 1, None, "ok", 32, 34, 1, 0), replace(calls[2], answer=2, turn=1)]
+    [violation] = judge(again, "register", 0).violations
+    assert violation.facts["linearizable_from_skew_ns"] is not None
+    assert f"{violation.facts['linearizable_from_skew_ns']} ns or more would excuse the register" in violation.summary

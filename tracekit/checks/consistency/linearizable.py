@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.checks.consistency import cells as cells_module
-from tracekit.checks.consistency import skewed, zones
+from tracekit.checks.consistency import skewed
 from tracekit.checks.consistency.cells import Cells, cells_of, of_keys
-from tracekit.checks.consistency.core import core_of
 from tracekit.checks.consistency.doubts import Doubts, doubts_of, written_oddly
+from tracekit.checks.consistency.linearizable_evidence import (
+    LISTED,
+    advice,
+    certificate_of,
+    facts_of,
+    listed,
+    violations_of,
+    why_undecided,
+)
 from tracekit.checks.consistency.revisions import revisions_of
 from tracekit.checks.consistency.router import Judged, judge
 from tracekit.checks.consistency.witness import Witnesses
@@ -22,26 +28,8 @@ from tracekit.execution import Budget, Execution, Interrupted, Options
 from tracekit.history.models import Choice, actions_of, choose, fitting_models
 from tracekit.history.operations import Outcome
 from tracekit.registry import check
-from tracekit.results import CheckResult, Violation
+from tracekit.results import CheckResult
 from tracekit.trace.schema import Kind
-
-LISTED = 20
-"""How many violations are put into words."""
-
-CORES_S = 2.0
-"""Seconds that may go into making the cores of violations small."""
-
-SKEWS_S = 1.0
-"""Seconds that may go into the smallest skews that would excuse violations."""
-
-SKEW_OPERATIONS = 200_000
-"""Keys of more operations are not asked for theirs."""
-
-DOOM_S = 0.5
-"""Seconds that may go into the moments at which registers of unique values broke."""
-
-CERTIFIED = 1000
-"""Linearizations of histories of up to so many operations are written out."""
 
 
 def _applies(execution: Execution) -> bool:
@@ -110,11 +98,10 @@ def linearizable(execution: Execution, options: Options) -> CheckResult:
         a queue, stack, set or priority queue into which nothing goes twice: O(n log n) time and O(n) memory, about a
         second for a million operations. A queue with duplicates: a sweep, exponential only in the dequeues that are
         open at once. A stack with duplicates: dynamic programming over frontiers, exponential only in the operations
-        that are open at once. Other keys: a search that is exponential in the worst case (the problem is NP-
-        complete), in the number of operations open at once and not in the length; memory up to 1 GiB, time up to
-        --budget; then the verdict is unknown, with the key, the stretch of the history and what made it hard. Values
-        written twice, cas, models with many states and, most of all, operations that were never answered make a key
-        hard.
+        that are open at once. Other keys: a search that is exponential in the worst case (it is NP-complete), in the
+        number of operations open at once and not in the length; memory up to 1 GiB, time up to --budget; then the
+        verdict is unknown, with the key, the stretch of the history and what made it hard. Values written twice, cas,
+        models with many states and, most of all, operations that were never answered make a key hard.
         A violation that the search found is made small: up to two seconds for all of them together.
 
     Reference
@@ -174,9 +161,9 @@ def _result(
         confirmed, unclear = _with_skew(execution, of_keys(cells, violated), skew, budget)
         excused = violated & ~confirmed.violated
         excused[list(confirmed.undecided)] = False
-        reasons += [_undecided(execution, confirmed, key) for key in list(confirmed.undecided)[:LISTED]]
+        reasons += [why_undecided(execution, confirmed, key) for key in list(confirmed.undecided)[:LISTED]]
         if (excused & unclear).any():
-            named = _listed(cells, excused & unclear)
+            named = listed(cells, excused & unclear)
             reasons.append(
                 f"{named}: not linearizable by the clocks, linearizable with a skew of {skew} ns, but some client has "
                 "several calls open at once, and what order that leaves between its calls is not judged"
@@ -184,36 +171,36 @@ def _result(
         by_skew = [cells.names[k] for k in np.flatnonzero(excused & ~unclear)]
         violated = confirmed.violated
     elif skew is None:
-        found = f"{_listed(cells, violated)}: not linearizable" if violated.any() else "linearizable"
+        found = f"{listed(cells, violated)}: not linearizable" if violated.any() else "linearizable"
         reasons.append(f"{found} by the clocks, but they are declared to differ without a bound: nothing follows")
         violated = np.zeros(len(cells), np.bool_)
     for reason, keys in doubts.excuses:
         if (violated & keys).any():
-            reasons.append(f"{_listed(cells, violated & keys)}: not linearizable as recorded, but {reason}")
+            reasons.append(f"{listed(cells, violated & keys)}: not linearizable as recorded, but {reason}")
             violated &= ~keys
     odd = violated & written_oddly(cells, violated)
     if odd.any():
         reasons.append(
-            f"{_listed(cells, odd)}: not linearizable if values are equal only where their texts are, but not "
+            f"{listed(cells, odd)}: not linearizable if values are equal only where their texts are, but not "
             "all are canonical JSON"
         )
         violated = violated & ~odd
-    violations = _violations(execution, confirmed, violated, skew or 0, options)
+    violations = violations_of(execution, confirmed, violated, skew or 0, options)
     total = sum(confirmed.count(int(k)) for k in np.flatnonzero(violated))
-    reasons += [_undecided(execution, judged, key) for key in list(judged.undecided)[:LISTED]]
+    reasons += [why_undecided(execution, judged, key) for key in list(judged.undecided)[:LISTED]]
     answered = operations.outcome != Outcome.INFO
     if len(operations) and not answered.any() and not reasons:
         reasons.append("no operation was answered, so nothing says what the system did")
-    certificate = None if reasons or total else _certificate(execution, judged)
+    certificate = None if reasons or total else certificate_of(execution, judged)
     return CheckResult(
         examined={"operations": len(operations), "keys": len(cells)} if answered.any() else {},
         violations=violations,
         violations_total=total,
         reasons=tuple(reasons),
-        tried=_advice(judged, options),
+        tried=advice(judged, options),
         method=judged.method,
         certificate=certificate,
-        facts=_facts(execution, judged, doubts, violated) | ({"linearizable_by_skew": by_skew} if by_skew else {}),
+        facts=facts_of(execution, judged, doubts, violated) | ({"linearizable_by_skew": by_skew} if by_skew else {}),
         rests_on=tuple(rests_on),
         remark=", ".join(f"{problem.count} times a {what}" for what, problem in operations.problems.items()),
     )
@@ -229,12 +216,12 @@ def _unnumbered(judged: Judged, skew: int | None) -> list[str]:
     left &= ~judged.violated
     reasons = []
     if left.any():
-        reasons.append(f"{_listed(cells, left)}: not judged in the order of revisions, which some operations lack")
+        reasons.append(f"{listed(cells, left)}: not judged in the order of revisions, which some operations lack")
     if skew != 0 and part.decided.broken:
         broken = np.zeros(len(cells), np.bool_)
         broken[list(part.decided.broken)] = True
         reasons.append(
-            f"{_listed(cells, broken)}: not linearizable in the order of revisions by the clocks, but how far they may "
+            f"{listed(cells, broken)}: not linearizable in the order of revisions by the clocks, but how far they may "
             "differ is not looked at in that order"
         )
     return reasons
@@ -253,157 +240,3 @@ def _with_skew(execution: Execution, cells: Cells, skew: int, budget: Budget) ->
     ordered, unclear = skewed.with_program_order(execution, cells)
     named = Witnesses(execution, ordered)
     return skewed.judge(ordered, skew, budget, named.name), unclear
-
-
-def _smallest_skew(execution: Execution, judged: Judged, key: int, skew: int, budget: Budget) -> dict[str, Any]:
-    """The fact that tells how far the clocks would have to differ for the key to be linearizable."""
-    if execution.operations.real_time.column != "time_ns" or (judged.cells.key == key).sum() > SKEW_OPERATIONS:
-        return {}
-    cells, unclear = skewed.with_program_order(execution, judged.cells)
-    if unclear[key]:
-        return {}
-    low, high = skewed.smallest(cells, key, skew, budget)
-    if high is None and budget.left > 0:
-        return {"linearizable_from_skew_ns": None}
-    if high is not None and high - low == 1:
-        return {"linearizable_from_skew_ns": high}
-    return {"broken_with_skew_ns": low}
-
-
-def _violations(
-    execution: Execution, judged: Judged, violated: NDArray[np.bool_], skew: int, options: Options
-) -> tuple[Violation, ...]:
-    """One a key and kind of mistake, those that broke first in front."""
-    of_zones = Witnesses(execution, judged.zone_cells)
-    of_search = Witnesses(execution, judged.search_cells)
-    found: list[tuple[int, int, Any]] = []
-    budget, scale = Budget(min(CORES_S, options.budget_s)), max(1, len(judged.search_cells.key))
-    zoned, ends = judged.zoned, judged.zone_cells.actions.end
-    doomed = partial(zones.doomed, judged.zone_cells, budget=Budget(min(DOOM_S, options.budget_s)))
-    for key in np.flatnonzero(violated).tolist():
-        if key in zoned.unwritten:
-            entry = zoned.unwritten[key]
-            found.append((int(ends[entry]), key, lambda e=entry: of_zones.unwritten(e, doomed)))
-        if key in zoned.early:
-            read, write = zoned.early[key]
-            found.append((int(ends[read]), key, lambda r=read, w=write: of_zones.early(r, w, doomed)))
-        if key in zoned.clashes:
-            clash = zoned.clashes[key]
-            found.append((int(ends[clash.again]), key, lambda c=clash: of_zones.clash(c, doomed)))
-        if key in judged.searched.stuck:
-            stuck = judged.searched.stuck[key]
-            ended = int(judged.search_cells.actions.end[stuck.entry])
-            found.append(
-                (ended, key, lambda s=stuck: of_search.stuck(s, core_of(judged.search_cells, s, budget, scale)))
-            )
-        for part in judged.parts:
-            if key in part.decided.broken:
-                broken = part.decided.broken[key]
-                breaks = int(part.cells.actions.end[broken.breaks])
-                found.append((breaks, key, lambda p=part, b=broken: Witnesses(execution, p.cells).broken(b)))
-    found.sort(key=lambda entry: entry[0])
-    told, gaps, patience = [], {}, Budget(min(SKEWS_S, options.budget_s))
-    for _, key, describe in found[:LISTED]:
-        if key not in gaps:
-            gaps[key] = _smallest_skew(execution, judged, key, skew, patience)
-        violation = describe()
-        told.append(replace(violation, facts={**violation.facts, **gaps[key]}))
-    return tuple(told)
-
-
-def _listed(cells: Cells, keys: NDArray[np.bool_]) -> str:
-    names = [cells.name(int(k)) for k in np.flatnonzero(keys)]
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-
-
-def _undecided(execution: Execution, judged: Judged, key: int) -> str:
-    cells, left = judged.undecided[key]
-    crashed = f", {left.crashed} of them never answered" if left.crashed else ""
-    begin, end = (_event(execution, cells, entry) for entry in (left.since, left.entry))
-    return (
-        f"{judged.cells.name(key)} is undecided: {left.open} operations are open at once{crashed}, from {begin} to "
-        f"{end}; the {left.decided} events before have a linearization; {left.reason}"
-    )
-
-
-def _event(execution: Execution, cells: Cells, entry: int) -> str:
-    operation = cells.actions.operation[entry]
-    return execution.trace.event(int(execution.operations.row[operation]))
-
-
-def _advice(judged: Judged, options: Options) -> tuple[str, ...]:
-    undecided = [left for _, left in judged.undecided.values()]
-    if not undecided:
-        return ()
-    tried = []
-    if any("budget" in left.reason for left in undecided):
-        tried.append(f"--check consistency.linearizable --budget {max(10 * options.budget_s, 600):g}s")
-    if any(left.crashed for left in undecided):
-        tried.append("let clients retry or read back what was not answered: every open operation doubles the work")
-    if judged.cells.actions.calls is None:
-        tried.append("record distinct values for writes: keys with unique values never need the search")
-    return tuple(tried)
-
-
-def _certificate(execution: Execution, judged: Judged) -> dict[str, Any] | None:
-    """A linearization of every key, as invocations (completions where there is none) in order."""
-    total = len(judged.cells.key)
-    if not total:
-        return None
-    if any(part.keys > len(part.decided.orders) for part in judged.parts):
-        return {"kind": "linearization", "omitted": "the method of some keys keeps no order of them"}
-    if total > CERTIFIED:
-        return {
-            "kind": "linearization",
-            "omitted": f"{total} operations: more than {CERTIFIED}; the check derives it again",
-        }
-    row = execution.operations.row
-    orders: dict[int, list[int]] = {}
-    for entry in judged.zoned.linearization(judged.zone_cells).tolist():
-        key = int(judged.zone_cells.key[entry])
-        orders.setdefault(key, []).append(int(row[judged.zone_cells.actions.operation[entry]]))
-    for part in judged.parts:
-        for key, found in part.decided.orders.items():
-            orders[key] = [int(row[part.cells.actions.operation[entry]]) for entry in found.tolist()]
-    for key, entries in judged.searched.orders.items():
-        orders[key] = [int(row[judged.search_cells.actions.operation[entry]]) for entry in entries]
-    return {
-        "kind": "linearization",
-        "keys": [
-            {"key": judged.cells.names[key], "order": [execution.trace.event(r) for r in rows]}
-            for key, rows in sorted(orders.items())
-        ],
-    }
-
-
-def _facts(execution: Execution, judged: Judged, doubts: Doubts, violated: NDArray[np.bool_]) -> dict[str, Any]:
-    operations, cells = execution.operations, judged.cells
-    facts: dict[str, Any] = {
-        "ok": int((operations.outcome == 0).sum()),
-        "failed": int((operations.outcome == 1).sum()),
-        "open": int((operations.outcome == 2).sum()),
-        **{f"keys_by_{name}": count for name, count in judged.keys_by.items()},
-    }
-    if judged.against:
-        facts["against_revisions"] = [cells.names[key] for key in judged.against[:100]]
-    if facts["keys_by_search"]:
-        facts["configurations"] = judged.searched.peak
-    for what, problem in operations.problems.items():
-        facts[what] = {"count": problem.count, "first": [execution.trace.event(r) for r in problem.rows[:5]]}
-    undecided = [*judged.undecided, *np.flatnonzero(doubts.undecidable).tolist()]
-    if judged.undecided:
-        facts["undecided"] = [
-            {
-                "key": cells.names[key],
-                "from": _event(execution, of, left.since),
-                "to": _event(execution, of, left.entry),
-                "open": left.open,
-                "never_answered": left.crashed,
-                "linearized_events": left.decided,
-            }
-            for key, (of, left) in list(judged.undecided.items())[:LISTED]
-        ]
-    for name, keys in (("violated_keys", np.flatnonzero(violated).tolist()), ("undecided_keys", undecided)):
-        if keys:
-            facts[name] = [cells.names[k] for k in keys[:100]]
-    return facts

@@ -187,7 +187,11 @@ class Witnesses:
         shown = ", ".join(values[:4]) + (f" or {len(values) - 4} others" if len(values) > 4 else "")
         what = "state" if self.cells.actions.calls else "value"
         why = f"after the {core.completed} operations that had completed" if core.completed else "as at the beginning"
-        return f" Before the operations shown the {what} was {shown}, {why}."
+        text = f" Before the operations shown the {what} was {shown}, {why}."
+        if core.relaxed:
+            others = f"{len(core.relaxed)} others" if len(core.relaxed) > 1 else "other one"
+            text += f" Nothing explains them, even if the {others} since then took effect at any time or never."
+        return text
 
     def _violation(
         self,
