@@ -7,17 +7,22 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from reference_impls.catalogue import designs, protocols
-from reference_impls.runtime.faults import FAULTS
+from reference_impls.runtime.effects import Effect, Note, Persist, SetTimer
+from reference_impls.runtime.faults import FAULTS, Ambush
 from reference_impls.runtime.plan import Bug, by_name
-from reference_impls.runtime.reference import plan_of, protocol_of
+from reference_impls.runtime.process import Stable
+from reference_impls.runtime.reference import RUNTIMES, plan_of, protocol_of, simulate
+from reference_impls.runtime.schedule import Schedule
 from reference_impls.runtime.tcp import processes, run
+from reference_impls.runtime.world import Stage
 from tests.reference.oracle import Replay, rows_of, stale_reads
 from tracekit.analysis import analyze
 from tracekit.errors import TracekitError
@@ -139,6 +144,83 @@ def test_a_lost_disk_and_no_operations_at_all() -> None:
     assert trace.run.broken_assumptions == ("disk-loss: raft does not claim to tolerate it",)
     assert any(row.get("name") == "raft.init" and row["kind"] == "restart" for row in rows_of(trace))
     assert analyze(RAFT.simulate(over_tcp(1, 0), None)).exit_code == 0
+
+
+class Ticker:
+    """A client that does nothing but count, stably."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def on_start(self, stable: Stable) -> Sequence[Effect]:
+        self.count = stable.cells.get("count", 0)
+        return [Note({"demo.count": self.count}, "demo.start"), SetTimer("tick", 10_000_000)]
+
+    def on_timer(self, now_ns: int, name: str) -> Sequence[Effect]:
+        self.count += 1
+        again = SetTimer("tick", 10_000_000)
+        return [Persist({"count": self.count}), Note({"demo.count": self.count}, "demo.tick"), again]
+
+    def on_message(self, now_ns: int, sender: str, message: object) -> Sequence[Effect]:
+        return []
+
+
+class Ticking:
+    """A workload of one such client, which is at risk, and of one that ends by itself."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self.ends: list[str] = []
+
+    def begin(self, stage: Stage) -> None:
+        self.stage = stage
+        stage.start("t1", Ticker, at_risk=True)
+        stage.later(500_000_000, self.over)
+
+    def over(self) -> None:
+        self.stage.heal()
+        self.stage.end(100_000_000)
+
+    def completed(self, operations: int) -> None: ...
+
+    def ended(self, name: str) -> None: ...
+
+
+def test_faults_strike_clients_that_are_at_risk(tmp_path: Path) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text(
+        """
+        [[fault]]
+        at = "100ms"
+        fault = "crash"
+        process = "t1"
+        for = "50ms"
+        [[fault]]
+        at = "250ms"
+        fault = "pause"
+        process = "t1"
+        time = "200ms"
+        """
+    )
+    design = replace(designs()["eventual-kv"], workload=Ticking)
+    trace = simulate(design, over_tcp(2, faults=(str(path),)))
+    rows = [row for row in in_time(trace) if row["process"] == "t1"]
+    turns = [(row["kind"], row["name"]) for row in rows if row["name"] != "demo.tick"]
+    assert turns == [("internal", "demo.start"), ("crash", "eventual-kv.crash"), ("restart", "demo.start")]
+    counts = [row["demo.count"] for row in rows if "demo.count" in row]
+    assert counts == sorted(counts), "what was stable is found again"
+    gaps = [b["time_ns"] - a["time_ns"] for a, b in pairwise(rows)]  # type: ignore[operator]
+    assert max(gaps) > 150_000_000, "it stood still"
+
+
+def test_an_ambush_waits_for_an_event_in_another_process() -> None:
+    plan = plan_of(designs()["raft"], over_tcp(3, 40, faults=()))
+    ambush = Ambush("raft.become_leader", chance=1.0, down_ns=50_000_000, times=2)
+    trace = RUNTIMES["tcp"](replace(plan, schedule=Schedule(ambushes=(ambush,))))
+    rows = in_time(trace)
+    crashed = [row["process"] for row in rows if row["kind"] == "crash"]
+    leaders = [row["process"] for row in rows if row.get("name") == "raft.become_leader"]
+    assert crashed == leaders[: len(crashed)]
+    assert len(crashed) == 2
 
 
 class TestWhatCannotBeHad:

@@ -140,7 +140,10 @@ def _page(protocol: Protocol) -> str:
         lines = [f"  {name:<{width}}{text}" for name, text in entries.items()]
         blocks.append("\n".join(["\b", f"{title}:", *(lines or ["  (none)"])]))
     if "tcp" in protocol.transports:
-        blocks.append(f"Over TCP, the faults {' and '.join(protocol.simulated_faults)} cannot be had.")
+        blocks.append(
+            "Over TCP a run takes real time: some seconds, and one or two more for every 100 operations. The faults "
+            f"{' and '.join(protocol.simulated_faults)} cannot be had there."
+        )
     blocks.append("\b\nClaims:\n  " + "\n  ".join(protocol.claims))
     example = f"tracekit simulate {protocol.name} --seed 7 -o run.parquet"
     blocks.append(f"\b\nExample:\n  {example}\n\nReference: {protocol.reference}")
