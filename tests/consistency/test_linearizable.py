@@ -108,3 +108,13 @@ def test_the_compiled_search_says_the_same(ops: list[Op]) -> None:
     interpreted = search.decide(cells, Budget(60))
     compiled = search.decide(cells, Budget(60), scale=10**9)
     assert interpreted == compiled or vars(interpreted) == vars(compiled)
+
+
+@examples(200)
+@given(histories(("read", "write", "cas"), values=(1, 2, 3), most=8))
+def test_configurations_are_bounded_by_what_is_open_at_once(ops: list[Op]) -> None:
+    """One value, k operations open at once: 2^k frontiers, and at each the value of one of k last writes, or none."""
+    operations = operations_of(trace_of(ops))
+    cells = cells_of(operations, actions_of(operations, choose(operations, "cas-register", None)))
+    searched = search.decide(cells, Budget(60))
+    assert searched.peak <= 2**searched.widest * (searched.widest + 1)

@@ -107,7 +107,10 @@ class Judged:
     @property
     def method(self) -> str:
         """Which method decided how many keys, and why that one."""
-        texts = {"zones": "zones (unique values)", "search": f"search ({self._why()})"}
+        texts = {
+            "zones": "zones (unique values)",
+            "search": f"search ({self._why()}; {self.searched.widest} open at once)",
+        }
         texts |= {part.name: part.method for part in self.parts}
         counted = [(n, texts[name]) for name, n in self.keys_by.items()]
         return "; ".join(f"{text}: {n} key{'s' if n > 1 else ''}" for n, text in counted if n) or "nothing to judge"

@@ -82,6 +82,7 @@ class Searched:
     stuck, undecided: the others.
     orders: by key that holds, its linearization as entries of `Cells.actions`; empty where the history is too large.
     peak: the most configurations that stood side by side.
+    widest: the most operations that were open at once.
     """
 
     holds: list[int] = field(default_factory=list)
@@ -89,6 +90,7 @@ class Searched:
     undecided: dict[int, Undecided] = field(default_factory=dict)
     orders: dict[int, list[int]] = field(default_factory=dict)
     peak: int = 1
+    widest: int = 0
 
 
 def decide(cells: Cells, budget: Budget, memory: int = MEMORY, scale: int = 1) -> Searched:
@@ -96,8 +98,8 @@ def decide(cells: Cells, budget: Budget, memory: int = MEMORY, scale: int = 1) -
 
     scale multiplies the work that decides whether kernels run compiled; tests set it.
     """
-    searched = Searched()
     widths = _open_at_once(cells)
+    searched = Searched(widest=int(widths.max(initial=0)))
     words = np.maximum(1, -(-widths // layout.BITS))
     present = np.unique(cells.key)
     total = len(cells.key)
