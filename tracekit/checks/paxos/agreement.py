@@ -109,4 +109,4 @@ def _voters(history: PaxosHistory, group: Acceptors, instance: int, ballot: int,
     votes = history.acceptances
     mine = votes[(votes.instance == instance) & (votes.ballot == ballot) & (votes.value == value)]
     mine = mine[group.among(mine.process) >= 0]
-    return mine[firsts(mine.process)].row
+    return mine[firsts(mine.process)].row[: group.majority]

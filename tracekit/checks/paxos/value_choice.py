@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracekit.checks.evidence import SHOWN, times
+from tracekit.checks.evidence import SHOWN, listed, times
 from tracekit.checks.paxos.acceptors import Acceptors, acceptors
 from tracekit.checks.paxos.evidence import paxos_check, violation
 from tracekit.checks.paxos.history import NONE, Bool, Int64, PaxosHistory, Steps, distinct, firsts, paxos_history, shown
@@ -77,7 +77,7 @@ def value_choice(execution: Execution, options: Options) -> CheckResult:
         reasons += (f"{unjudged}: of too many acceptors it is not recorded what they had accepted",)
     return CheckResult(
         examined={"proposals": len(proposals) - len(open_ones)},
-        violations=tuple(_told(history, group, votes, proposals, int(b), int(bound[b])) for b in broken[:SHOWN]),
+        violations=tuple(_told(history, group, votes, proposals, int(b)) for b in broken[:SHOWN]),
         violations_total=len(broken),
         reasons=reasons,
         rests_on=group.rests_on,
@@ -155,27 +155,27 @@ def _has_value(group: Acceptors, votes: Steps, silent: Steps, proposals: Steps, 
     return out
 
 
-def _told(history: PaxosHistory, group: Acceptors, votes: Steps, proposals: Steps, at: int, bound: int) -> Violation:
+def _told(history: PaxosHistory, group: Acceptors, votes: Steps, proposals: Steps, at: int) -> Violation:
     one = proposals[np.array([at])]
     instance, ballot, value = int(one.instance[0]), int(one.ballot[0]), int(one.value[0])
     highest = _highest_below(group, votes, one)[0]
-    holders = [int(group.codes[i]) for i in np.flatnonzero(highest >= bound).tolist()]
-    events, found = [], {}
-    for process in holders:
-        mine = votes[(votes.process == process) & (votes.instance == instance)]
-        mine = mine[mine.ballot == highest[group.among(np.array([process]))[0]]]
+    # As many acceptors as every majority has one of: those with the highest acceptances tell most.
+    holders = np.argsort(-highest, kind="stable")[: group.count - group.majority + 1]
+    events, found = [], []
+    for place in sorted(holders.tolist()):
+        process = int(group.codes[place])
+        mine = votes[(votes.process == process) & (votes.instance == instance) & (votes.ballot == highest[place])]
         name, number = history.values[int(mine.value[0])], int(history.ballots[int(mine.ballot[0])])
-        found[history.execution.trace.processes[process]] = {"ballot": number, "value": name}
+        found.append({"acceptor": history.who(int(mine.row[0])), "ballot": number, "value": name})
         events.append((int(mine.row[0]), f"accepts {name}, ballot {number}"))
     name, number = history.values[value], int(history.ballots[ballot])
-    who, held = history.who(int(one.row[0])), "; ".join(f"{p} {e['value']} at {e['ballot']}" for p, e in found.items())
-    free = group.count - len(holders)
+    held = listed([f"{e['acceptor']} had accepted {shown([str(e['value'])])} (ballot {e['ballot']})" for e in found])
+    who = history.who(int(one.row[0]))
     return violation(
         history.execution,
         "value-not-left-by-a-quorum",
-        f"{who} used {shown([name])} for ballot {number}{history.at(instance)}, though every majority of the "
-        f"acceptors has one that had accepted another value ({shown([held], 120)}); only {free} of {group.count} "
-        "had not.",
+        f"{who} used {shown([name])} for ballot {number}{history.at(instance)}, though {held}: "
+        f"of these, every majority of the {group.count} acceptors has one.",
         [*events, (int(one.row[0]), f"proposal of ballot {number} with {name}")],
         facts={**history.about(instance), "ballot": number, "value": name, "accepted": found},
     )
