@@ -8,6 +8,7 @@ request at a time.
 from __future__ import annotations
 
 import json
+from hashlib import blake2b
 from typing import NamedTuple
 
 
@@ -40,6 +41,24 @@ class KvStore:
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
         self.sessions: dict[str, tuple[int, Result]] = {}
+
+    def state(self) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, int, bool, str | None], ...]]:
+        """Everything, for a snapshot: values, and sessions as client, number and result."""
+        sessions = ((client, number, *result) for client, (number, result) in self.sessions.items())
+        return tuple(self.values.items()), tuple(sessions)
+
+    def load(
+        self, values: tuple[tuple[str, str], ...], sessions: tuple[tuple[str, int, bool, str | None], ...]
+    ) -> None:
+        """What `state` gave."""
+        self.values = dict(values)
+        self.sessions = {client: (number, Result(ok, value)) for client, number, ok, value in sessions}
+
+    @property
+    def digest(self) -> str:
+        """Equal for equal states."""
+        values, sessions = self.state()
+        return blake2b(json.dumps([sorted(values), sorted(sessions)]).encode(), digest_size=6).hexdigest()
 
     def known(self, command: Command) -> Result | None:
         """The result of a command that was already executed, None where it was not."""

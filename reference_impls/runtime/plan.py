@@ -59,6 +59,7 @@ class Design:
     workload: what is done with the nodes.
     bugs: by their mutants' names.
     tolerates: names of the faults that a correct run has to bear.
+    not_tolerated: those of them that it does not bear under these settings.
     f: how many of n nodes may be faulty.
     model: the sequential specification of the clients' operations, where there is one.
     arguments: what `node` takes beside its name, the names and its randomness, from the run and the node's place.
@@ -78,6 +79,7 @@ class Design:
     workload: Callable[[Simulation], Workload]
     bugs: Mapping[str, Bug]
     tolerates: Sequence[str] = tuple(FAULTS)
+    not_tolerated: Callable[[Mapping[str, str]], Sequence[str]] = lambda settings: ()
     f: Callable[[int], int] = lambda nodes: (nodes - 1) // 2
     model: str | None = None
     arguments: Callable[[Simulation, int], Mapping[str, Any]] = lambda simulation, place: {}
@@ -88,6 +90,12 @@ class Design:
     networks: tuple[str, ...] = ("async", "sync", "partial-sync")
     default_nodes: int = 3
     minimum_nodes: int = 1
+
+    def tolerated(self, settings: Mapping[str, str]) -> Sequence[str]:
+        """The faults that it bears under all of its settings, each set or left at its default."""
+        chosen = {name: settings.get(name, setting.default) for name, setting in self.settings.items()}
+        excepted = self.not_tolerated(chosen)
+        return [fault for fault in self.tolerates if fault not in excepted]
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,11 @@ class Plan:
     def nodes(self) -> tuple[str, ...]:
         """Their names: n1, n2, ..."""
         return tuple(f"n{i + 1}" for i in range(self.simulation.nodes))
+
+    @property
+    def tolerates(self) -> Sequence[str]:
+        """The faults that the protocol bears under the settings of this run."""
+        return self.design.tolerated(self.simulation.settings)
 
     @property
     def fifo(self) -> bool:

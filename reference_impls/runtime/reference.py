@@ -94,7 +94,7 @@ def plan_of(design: Design, simulation: Simulation, progress: Progress | None = 
     schedule = (
         Schedule(bug.faults or (), ambushes=bug.ambushes)
         if bug and provoked
-        else schedule_of(simulation, possible_faults(simulation.transport, design.tolerates))
+        else schedule_of(simulation, possible_faults(simulation.transport, design.tolerated(settings)))
     )
     _refuse_impossible(simulation.transport, schedule)
     return Plan(design, replace(simulation, settings=settings), bug, schedule, progress)
@@ -148,14 +148,10 @@ def _kept_network(plan: Plan) -> str:
 def broken_assumptions(plan: Plan, nemesis: Nemesis) -> tuple[str, ...]:
     """What the run bore and the protocol does not claim to bear."""
     name, f = plan.design.name, plan.design.f(plan.simulation.nodes)
-    told = [
-        f"{kind}: {name} does not claim to tolerate it"
-        for kind in nemesis.happened
-        if kind not in plan.design.tolerates
-    ]
+    tolerated = plan.tolerates
+    told = [f"{kind}: {name} does not claim to tolerate it" for kind in nemesis.happened if kind not in tolerated]
     if _kept_network(plan) not in plan.design.networks:
         told.append(f"{_kept_network(plan)} network: {name} needs one that is {' or '.join(plan.design.networks)}")
-    crashes = "crash" in plan.design.tolerates
-    if crashes and nemesis.most_down > max(f, 1):
+    if "crash" in tolerated and nemesis.most_down > max(f, 1):
         told.append(f"{nemesis.most_down} of {plan.simulation.nodes} nodes were down at one time; {name} tolerates {f}")
     return tuple(told)

@@ -30,6 +30,8 @@ class Replay:
         self.leaders: dict[int, str] = {}
         self.applied: dict[int, tuple[int, str]] = {}
         self.committed: dict[int, tuple[int, str]] = {}
+        self.snapshots: dict[int, tuple[int, str]] = {}
+        self.configurations: dict[str, tuple[list[str], list[str]]] = {}
         self.broken: list[tuple[str, dict[str, Any]]] = []
 
     def run(self) -> set[str]:
@@ -44,18 +46,60 @@ class Replay:
         node = row["process"]
         before, log = dict(self.state[node]), list(self.logs[node])
         new = {k.removeprefix("raft."): v for k, v in row.items() if k.startswith("raft.")}
-        self.state[node].update({k: new[k] for k in ("term", "role", "vote", "commit") if k in new})
+        kept = ("term", "role", "vote", "commit", "voters", "voters_outgoing", "effective")
+        self.state[node].update({k: new[k] for k in kept if k in new})
+        if "snapshot_index" in new:
+            self._snapshot(row, node, before, new)
         if "log_from" in new:
-            entries = zip(new["entry_terms"], new["entry_digests"], strict=True)
-            self.logs[node][new["log_from"] - 1 :] = list(entries)
+            entries = list(zip(new["entry_terms"], new["entry_digests"], strict=True))
+            self.logs[node][new["log_from"] - 1 :] = entries
+            for (_, digest), text in zip(entries, new.get("entry_configurations", []), strict=False):
+                if text:
+                    voters, _, outgoing = text.partition(" / ")
+                    self.configurations[digest] = (voters.split(), outgoing.split())
         for name, broken in self._rules(row, node, before, log, new):
             if broken:
                 self.broken.append((name, row))
+
+    def _snapshot(self, row: dict[str, Any], node: str, before: dict[str, Any], new: dict[str, Any]) -> None:
+        """A snapshot stands for what is committed up to its last entry, and never takes a server back."""
+        index, term, log = new["snapshot_index"], new["snapshot_term"], self.logs[node]
+        covered = [self.committed.get(place) for place in range(1, index + 1)]
+        same = self.snapshots.setdefault(index, (term, new["snapshot_digest"])) == (term, new["snapshot_digest"])
+        last = covered[-1]
+        if None in covered or index < before["commit"] or not same or last is None or last[0] != term:
+            self.broken.append(("snapshot-safety", row))
+        elif len(log) < index or log[index - 1][0] != term:
+            self.logs[node] = [entry for entry in covered if entry is not None]
+
+    def _latest(self, log: list[tuple[int, str]]) -> tuple[int, tuple[list[str], list[str]]]:
+        """The latest configuration in a log, and its index; that of the beginning is all nodes."""
+        for index in range(len(log), 0, -1):
+            if log[index - 1][1] in self.configurations:
+                return index, self.configurations[log[index - 1][1]]
+        return 0, (self.nodes, [])
+
+    def _configuration_rules(
+        self, before: dict[str, Any], state: dict[str, Any], log: list[Any], after: list[Any], new: dict[str, Any]
+    ) -> Iterator[tuple[str, bool]]:
+        index, (voters, outgoing) = self._latest(after)
+        if state["effective"] == "append" and (new.keys() & {"log_from", "voters"}):
+            yield "configuration-in-use", (sorted(state["voters"]), state["voters_outgoing"]) != (voters, outgoing)
+        if state["role"] == "leader" and index > len(log) and before.get("role") == "leader":
+            last, (old, old_outgoing) = self._latest(log)
+            commit = before["commit"]
+            yield "configuration-change", last > commit
+            if not outgoing and not old_outgoing and voters != old:
+                own = commit > 0 and log[commit - 1][0] == state["term"]
+                yield "configuration-change", len({*old} ^ {*voters}) > 1 or not own
+            else:
+                yield "configuration-change", outgoing not in ([], old) or (bool(old_outgoing) and voters != old)
 
     def _rules(
         self, row: dict[str, Any], node: str, before: dict[str, Any], log: list[Any], new: dict[str, Any]
     ) -> Iterator[tuple[str, bool]]:
         state, after = self.state[node], self.logs[node]
+        yield from self._configuration_rules(before, state, log, after, new)
         if "last_index" in new:
             last = after[-1][0] if after else 0
             yield "log-recorded", (new["last_index"], new["last_term"]) != (len(after), last)
@@ -72,21 +116,22 @@ class Replay:
         commit = before.get("commit", 0)
         yield "commit-stability", row["kind"] != "restart" and after[:commit] != log[:commit]
         if state["commit"] > commit and row["kind"] != "restart":
-            yield from self._commit_rules(node, state, commit)
+            yield from self._commit_rules(node, state, before)
         if "apply_index" in new:
             entry = (new["apply_term"], new["apply_digest"])
             yield "state-machine-safety", self.applied.setdefault(new["apply_index"], entry) != entry
             yield "applied-from-log", after[new["apply_index"] - 1] != entry or new["apply_index"] > state["commit"]
 
-    def _commit_rules(self, node: str, state: dict[str, Any], before: int) -> Iterator[tuple[str, bool]]:
-        log, index = self.logs[node], state["commit"]
+    def _commit_rules(self, node: str, state: dict[str, Any], old: dict[str, Any]) -> Iterator[tuple[str, bool]]:
+        log, index, before = self.logs[node], state["commit"], old.get("commit", 0)
         yield "commit-in-log", index > len(log)
         for place, entry in enumerate(log[before:index], before + 1):
             yield "committed-once", self.committed.setdefault(place, entry) != entry
         if state["role"] == "leader":
             yield "commit-current-term", log[index - 1][0] != state["term"]
-            copies = sum(other[:index] == log[:index] for other in self.logs.values())
-            yield "commit-quorum", copies * 2 <= len(self.nodes)
+            holds = {name for name, other in self.logs.items() if other[:index] == log[:index]}
+            groups = [group for group in (old["voters"], old["voters_outgoing"]) if group]
+            yield "commit-quorum", any(len(holds & {*group}) * 2 <= len(group) for group in groups)
 
     def _logs_match(self) -> bool:
         """Log Matching at the end of the run: same index and term, same entry and same entries before it."""

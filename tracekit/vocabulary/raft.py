@@ -30,10 +30,30 @@ FIELDS = (
     Field("raft.entry_terms", Type.VECTOR, "Terms of the entries written, from raft.log_from on."),
     Field("raft.entry_digests", Type.TEXTS, "Digests of the commands of those entries; equal command, equal digest."),
     Field(
+        "raft.entry_configurations",
+        Type.TEXTS,
+        "Which of those entries are configurations: one text an entry, its voters by spaces, in joint consensus "
+        "followed by ' / ' and those of the outgoing configuration; empty for any other entry. Absent: none is one.",
+    ),
+    Field(
         "raft.log_known_from",
         Type.INT,
-        "The log before this index is not recorded (a snapshot, or a recording begun late): entries there exist and "
-        "are unknown.",
+        "The log before this index is not recorded (a recording begun late, or a snapshot of which not even "
+        "raft.snapshot_term is known): entries there exist and are unknown.",
+    ),
+    Field(
+        "raft.snapshot_index",
+        Type.INT,
+        "The event made the process take a snapshot, or install one: it stands for the log up to this entry. The log "
+        "stays as it is if it has this very entry (taking a snapshot and discarding old entries is no log change); "
+        "else it ends there now. Entries behind it that are discarded although it has it: also raft.log_from, one "
+        "further, with empty lists.",
+    ),
+    Field("raft.snapshot_term", Type.INT, "Term of the last entry that the snapshot includes."),
+    Field(
+        "raft.snapshot_digest",
+        Type.TEXT,
+        "Digest of the state machine in the snapshot, computed the same way everywhere; equal state, equal digest.",
     ),
     Field("raft.apply_index", Type.INT, "The entry that the event applied to the state machine."),
     Field("raft.apply_term", Type.INT, "Term of the entry applied."),
@@ -44,10 +64,21 @@ FIELDS = (
         "Voting members of the configuration that the process uses after the event. Never recorded: all processes "
         "with Raft events.",
     ),
-    Field("raft.voters_outgoing", Type.TEXTS, "In joint consensus, the voters of the outgoing configuration."),
+    Field(
+        "raft.voters_outgoing",
+        Type.TEXTS,
+        "In joint consensus, the voters of the outgoing configuration; at every event that carries raft.voters, and "
+        "empty or absent outside joint consensus.",
+    ),
+    Field(
+        "raft.effective",
+        Type.TEXT,
+        "When a process of this system uses a configuration: append (once it is in its log, as in the paper) or apply "
+        "(once it is applied, as in etcd); at any event, the same everywhere. Never recorded: append.",
+    ),
     Field("raft.message_term", Type.INT, "Term in the message sent or received."),
-    Field("raft.message_index", Type.INT, "Vote request: last log index; AppendEntries: previous; answer: match."),
-    Field("raft.message_log_term", Type.INT, "Vote request: last log term; AppendEntries: previous term."),
+    Field("raft.message_index", Type.INT, "Vote request: last log index; AppendEntries: previous; snapshot: its last; answer: match."),
+    Field("raft.message_log_term", Type.INT, "Vote request: last log term; AppendEntries: previous term; snapshot: its last."),
     Field("raft.message_entries", Type.INT, "AppendEntries: how many entries it carries."),
     Field("raft.message_commit", Type.INT, "AppendEntries: the leader's commit index."),
     Field("raft.message_reject", Type.BOOL, "Answer: whether the vote or the entries were refused."),
@@ -67,8 +98,11 @@ EVENTS = {
     "raft.pre_vote_response": "The answer to a pre-vote request is sent or received.",
     "raft.append_entries": "AppendEntries is sent or received; at the receiver with the log change that follows.",
     "raft.append_entries_response": "The answer to AppendEntries is sent or received.",
-    "raft.install_snapshot": "A snapshot is sent or received.",
-    "raft.change_configuration": "The leader proposes a change of the voting members.",
+    "raft.take_snapshot": "The process takes a snapshot of what it has applied.",
+    "raft.install_snapshot": "A snapshot is sent or received; at the receiver with what it changes, where it is installed.",
+    "raft.install_snapshot_response": "The answer to a snapshot is sent or received.",
+    "raft.timeout_now": "The leader's wish that the receiver start an election at once is sent or received.",
+    "raft.change_configuration": "The leader appends a configuration to its log.",
     "raft.apply_configuration": "The process takes a configuration into use.",
     "raft.propose": "The leader appends a client's command to its log.",
     "raft.commit": "The commit index rises.",
@@ -76,6 +110,8 @@ EVENTS = {
     "raft.state": "State is recorded, nothing else is said.",
     "raft.client_request": "A client's request arrives or is sent.",
     "raft.client_response": "The answer to a client is sent or arrives.",
+    "raft.admin_request": "An administrator's request for other members, or another leader, is sent or arrives.",
+    "raft.admin_response": "The answer to an administrator is sent or arrives.",
 }
 
 
@@ -83,7 +119,9 @@ def describe(name: str, fields: Mapping[str, Any]) -> str:
     """``leads term 4``, ``stores entry 2 of term 2 from n1``."""
     what = _WHAT.get(name)
     words = [what(fields) if what else name.removeprefix("raft.").replace("_", " ")]
-    if fields.get("raft.log_from") is not None and name != "raft.propose":
+    if fields.get("raft.snapshot_index") is not None and name != "raft.take_snapshot":
+        words.append(f"its log is the snapshot up to {fields['raft.snapshot_index']}")
+    if fields.get("raft.log_from") is not None and name not in ("raft.propose", "raft.change_configuration"):
         words.append(_log_change(fields))
     if fields.get("message") is not None:
         words.append(f"message {fields['message']}")
@@ -97,6 +135,12 @@ def _log_change(fields: Mapping[str, Any]) -> str:
     last = start + len(terms) - 1
     spread = f"term {terms[0]}" if len(set(terms)) == 1 else f"terms {terms[0]} to {terms[-1]}"
     return f"stores entry {start}, {spread}" if len(terms) == 1 else f"stores entries {start} to {last}, {spread}"
+
+
+def _configuration(fields: Mapping[str, Any]) -> str:
+    """``n1 n2 n3``, or ``n1 n2 n3 jointly with n3 n4 n5``."""
+    recorded = [text for text in fields.get("raft.entry_configurations") or [] if text]
+    return recorded[-1].replace(" / ", " jointly with ") if recorded else "other members"
 
 
 def _sent(fields: Mapping[str, Any], what: str) -> str:
@@ -126,6 +170,18 @@ _WHAT: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "raft.propose": lambda f: "appends" + (_log_change(f).removeprefix("stores") if f.get("raft.log_from") else ""),
     "raft.commit": lambda f: f"commits up to {f.get('raft.commit', '?')}",
     "raft.apply": lambda f: f"applies entry {f.get('raft.apply_index', '?')}, term {f.get('raft.apply_term', '?')}",
+    "raft.become_pre_candidate": lambda f: f"asks whether it could win, in term {f.get('raft.term', '?')}",
+    "raft.pre_vote": lambda f: _sent(f, f"pre-vote request of term {f.get('raft.message_term', '?')}"),
+    "raft.pre_vote_response": lambda f: _sent(f, "refusal" if f.get("raft.message_reject") else "pre-vote"),
+    "raft.take_snapshot": lambda f: f"takes a snapshot up to {f.get('raft.snapshot_index', '?')}",
+    "raft.install_snapshot": lambda f: _sent(f, f"snapshot up to {f.get('raft.message_index', '?')}"),
+    "raft.install_snapshot_response": lambda f: _sent(f, f"acknowledgement up to {f.get('raft.message_index', '?')}"),
+    "raft.timeout_now": lambda f: _sent(f, "call for an election"),
+    "raft.change_configuration": lambda f: (
+        f"appends entry {f.get('raft.log_from', '?')}, configuration {_configuration(f)}"
+    ),
+    "raft.admin_request": lambda f: _sent(f, "administrator's request"),
+    "raft.admin_response": lambda f: _sent(f, "answer to an administrator"),
     "raft.restart": lambda f: f"restarts in term {f.get('raft.term', '?')}",
     "raft.crash": lambda f: "crashes",
     "raft.client_request": lambda f: _sent(f, "request"),

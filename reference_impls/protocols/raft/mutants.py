@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from reference_impls.protocols.kv_store import Command
-from reference_impls.protocols.raft.messages import Entry, RequestVote
+from reference_impls.protocols.raft.log import Configuration, Entry, Snapshot
+from reference_impls.protocols.raft.messages import PreVote, RequestVote
 from reference_impls.protocols.raft.node import RaftNode
 from reference_impls.runtime.faults import Ambush
 from reference_impls.runtime.network import MILLISECOND
@@ -42,15 +43,15 @@ class ForgetVote(RaftNode):
 class VoteWithoutLogCheck(RaftNode):
     """Votes without comparing logs."""
 
-    def _up_to_date(self, message: RequestVote) -> bool:
+    def _up_to_date(self, message: RequestVote | PreVote) -> bool:
         return True
 
 
 class CommitWithoutQuorum(RaftNode):
     """Commits what half of the servers store: one copy too few."""
 
-    def _copies_needed(self) -> int:
-        return max(1, self.majority - 1)
+    def _copies_needed(self, servers: int) -> int:
+        return max(1, servers // 2)
 
 
 class StaleReads(RaftNode):
@@ -69,9 +70,58 @@ class TruncateCommitted(RaftNode):
     def _store(self, previous: int, entries: Sequence[Entry]) -> None:
         super()._store(previous, entries)
         end = previous + len(entries)
-        if len(self.log) > end:
-            del self.log[end:]
-            self._changed_from = min(self._changed_from or end + 1, end + 1)
+        if self.log.last_index > end:
+            self._splice(end + 1, ())
+
+
+class OneMajority(RaftNode):
+    """Commits in joint consensus what a majority of the new configuration stores, whatever the old one has."""
+
+    def _deciding_groups(self) -> Sequence[Sequence[str]]:
+        return self.configuration.groups[:1]
+
+
+class ChangeInAnyTerm(RaftNode):
+    """Changes a single server before an entry of its own term is committed."""
+
+    def _own_term_committed(self) -> bool:
+        return True
+
+
+class LateConfiguration(RaftNode):
+    """Goes on with the old configuration until the new one is committed, though it is in its log."""
+
+    def _effective(self) -> tuple[int, Configuration]:
+        return next(pair for pair in reversed(self.configurations) if pair[0] <= max(self.commit, self.used))
+
+
+class CountLearners(RaftNode):
+    """Counts the copies of learners, as if they were voters."""
+
+    def _deciding_groups(self) -> Sequence[Sequence[str]]:
+        return [(*group, *self.configuration.learners) for group in self.configuration.groups]
+
+    def _copies_needed(self, servers: int) -> int:
+        return (servers - len(self.configuration.learners)) // 2 + 1
+
+
+class ReadWithoutQuorum(RaftNode):
+    """Answers reads as of its commit index, without asking whether it still leads."""
+
+    def _on_read(self, command: Command) -> None:
+        self.pending.append((command, max(self.commit, self.no_op), self.confirmed))
+        self._answer_reads()
+
+
+class OldSnapshot(RaftNode):
+    """Installs whatever snapshot comes, be it older than what it has."""
+
+    def _is_news(self, snapshot: Snapshot) -> bool:
+        return True
+
+    def _install(self, snapshot: Snapshot) -> None:
+        self._splice(max(self.log.base, snapshot.last_index) + 1, ())
+        super()._install(snapshot)
 
 
 ELECTIONS = Ambush("raft.become_leader", chance=0.9, down_ns=300 * MILLISECOND, times=20)
@@ -134,6 +184,57 @@ BUGS = by_name(
         ),
         TruncateCommitted,
         ("reordering", "duplication"),
+    ),
+    Bug(
+        Mutant(
+            "joint-one-majority",
+            "in joint consensus, agreement needs majorities of both configurations (6)",
+            "raft.commit-quorum",
+        ),
+        OneMajority,
+        ("loss", "partition"),
+    ),
+    Bug(
+        Mutant(
+            "change-in-any-term",
+            "a leader changes a single server only after it has committed an entry of its own term (Ongaro 2015)",
+            "raft.configuration-change",
+        ),
+        ChangeInAnyTerm,
+        ("crash", "partition"),
+        settings={"membership": "single"},
+    ),
+    Bug(
+        Mutant(
+            "late-configuration",
+            "a server uses the latest configuration in its log, whether it is committed or not (6)",
+            "raft.configuration-in-use",
+        ),
+        LateConfiguration,
+    ),
+    Bug(
+        Mutant("count-learners", "learners are not counted towards majorities (thesis 4.2.1)", "raft.commit-quorum"),
+        CountLearners,
+        ("partition", "loss"),
+    ),
+    Bug(
+        Mutant(
+            "read-index-without-quorum",
+            "a majority answers a round of heartbeats before a read is (thesis 6.4)",
+            "consistency.linearizable",
+        ),
+        ReadWithoutQuorum,
+        ("partition", "loss"),
+    ),
+    Bug(
+        Mutant(
+            "old-snapshot",
+            "a snapshot that says no more than the server has is not installed (7)",
+            "raft.snapshot-safety",
+        ),
+        OldSnapshot,
+        ("duplication", "reordering", "partition", "crash"),
+        settings={"compaction": "10"},
     ),
 )
 """Every bug by its mutant's name."""
