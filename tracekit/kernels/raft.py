@@ -1,6 +1,6 @@
 """Logs of a replicated state machine as one tree: a log is a node, its entries are the path from the root.
 
-Equal prefixes are one node, so two logs share a prefix where their paths meet. A node is a row of six numbers
+Equal prefixes are one node, so two logs share a prefix where their paths meet. A node is a row of seven numbers
 (`PARENT` ...); jump pointers (Myers, "An applicative random-access stack", 1983) find an entry by index in O(log n).
 """
 
@@ -13,8 +13,8 @@ from tracekit.kernels.engine import kernel
 
 Int64 = NDArray[np.int64]
 
-PARENT, JUMP, DEPTH, TERM, DIGEST, CHANGE = 0, 1, 2, 3, 4, 5
-LOG_FROM, KNOWN_FROM, LAST_INDEX, FIRST_ENTRY, ENTRIES = 0, 1, 2, 3, 4
+PARENT, JUMP, DEPTH, TERM, DIGEST, CHANGE, FIRST = 0, 1, 2, 3, 4, 5, 6
+LOG_FROM, KNOWN_FROM, LAST_INDEX, FIRST_ENTRY, ENTRIES, SNAPSHOT, SNAPSHOT_TERM = 0, 1, 2, 3, 4, 5, 6
 ROOT = 0
 UNKNOWN = -1
 BASE = -2
@@ -58,6 +58,7 @@ def child(nodes: Int64, table: Int64, count: int, parent: int, depth: int, term:
     nodes[count, TERM] = term
     nodes[count, DIGEST] = digest
     nodes[count, CHANGE] = change
+    nodes[count, FIRST] = depth + 1 if term == BASE else nodes[parent, FIRST]
     return count
 
 
@@ -90,66 +91,157 @@ def lowest_difference(nodes: Int64, first: int, second: int, low: int) -> int:
 
 
 @kernel
-def log_tree(process: Int64, changes: Int64, entries: Int64, nodes_out: Int64, table: Int64, states_out: Int64) -> int:
+def entry_slot(nodes: Int64, named: Int64, depth: int, term: int) -> int:
+    """Where `named` has, or would have, the first node of an index and a term."""
+    mask = len(named) - 1
+    slot = (depth * 1000003) ^ ((term & 1048575) * 92821)
+    slot = (slot ^ (slot >> 15)) & mask
+    while named[slot] >= 0 and (nodes[named[slot], DEPTH] != depth or nodes[named[slot], TERM] != term):
+        slot = (slot + 1) & mask
+    return int(slot)
+
+
+@kernel
+def has_entry(nodes: Int64, tip: int, floor: int, index: int, term: int) -> bool:
+    """Whether a log has an entry of an index and a term; what was not recorded may be it."""
+    if nodes[tip, DEPTH] < index:
+        return False
+    if index < floor:
+        return True
+    node = ancestor(nodes, tip, index)
+    if nodes[node, DEPTH] != index or nodes[node, TERM] < 0 or term < 0:
+        return True
+    return bool(nodes[node, TERM] == term)
+
+
+@kernel
+def log_tree(
+    process: Int64, changes: Int64, entries: Int64, nodes_out: Int64, table: Int64, named: Int64, states_out: Int64
+) -> int:
     """Splices every log change into its process's log.
 
-    process: (k,) grouped, in program order. changes: (k, 5) log_from (-1: none), known_from (-1), last index that
-    survived a restart (-1), place in `entries` and how many. entries: (m, 2) term, digest code; -1 unknown.
-    nodes_out: (1 + m + 2 k, 6). table: a power of two of -1, larger than the nodes. states_out: (k, 3) the log after
-    the change (-1: unknown), first index of it that is known, lowest index of an entry that the change removed or
-    replaced by another (0: none). Returns the number of nodes.
+    A snapshot stands for the log up to the entry of its index and term, whoever wrote that. So processes go on in
+    turn: one that installs a snapshot waits until that entry is written; if nobody goes on, the entry is not recorded.
+
+    process: (k,) grouped, in program order. changes: (k, 7) log_from (-1: none), known_from (-1), last index that
+    survived a restart (-1), place in `entries` and how many, index and term of a snapshot taken or installed (-1).
+    entries: (m, 2) term, digest code; -1 unknown. nodes_out: (1 + m + 3 k, 7). table, named: powers of two of -1,
+    larger than the nodes. states_out: (k, 4) the log after the change (-1: unknown), first index of it that is known,
+    lowest index of an entry that the change removed or replaced by another (0: none), node that the snapshot installed
+    was taken for (-1: none). Returns the number of nodes.
     """
     nodes_out[ROOT, :] = 0
     nodes_out[ROOT, TERM] = UNKNOWN
     nodes_out[ROOT, DIGEST] = UNKNOWN
     nodes_out[ROOT, CHANGE] = UNKNOWN
+    nodes_out[ROOT, FIRST] = 1
     count = 1
-    tip = UNKNOWN
-    floor = 1
-    for k in range(len(process)):
-        if k == 0 or process[k] != process[k - 1]:
-            tip = UNKNOWN
-            floor = 1
-        start = changes[k, LOG_FROM]
-        known = changes[k, KNOWN_FROM]
-        last = changes[k, LAST_INDEX]
-        old = tip
-        if known > floor:
-            floor = known
-            if start < 0 and (tip < 0 or nodes_out[tip, DEPTH] < known):
-                tip = child(nodes_out, table, count, ROOT, known - 1, BASE, known - 1, k)
-                count = max(count, tip + 1)
-        if start >= 1:
-            if start == 1:
-                tip = ROOT
-                floor = 1
-            elif start - 1 < floor or tip < 0 or nodes_out[tip, DEPTH] < start - 1:
-                tip = child(nodes_out, table, count, ROOT, start - 1, BASE, start - 1, k)
-                count = max(count, tip + 1)
-                floor = start
-            else:
-                tip = ancestor(nodes_out, tip, start - 1)
-            for e in range(changes[k, FIRST_ENTRY], changes[k, FIRST_ENTRY] + changes[k, ENTRIES]):
-                depth = nodes_out[tip, DEPTH] + 1
-                tip = child(nodes_out, table, count, tip, depth, entries[e, 0], entries[e, 1], k)
-                count = max(count, tip + 1)
-        elif last >= 0 and tip >= 0 and nodes_out[tip, DEPTH] > last:
-            tip = ancestor(nodes_out, tip, last)
-            if nodes_out[tip, DEPTH] != last:
-                tip = child(nodes_out, table, count, ROOT, last, BASE, last, k)
-                count = max(count, tip + 1)
-            floor = min(floor, last + 1)
-        replaced = 0
-        if old >= 0 and tip >= 0 and old != tip:
-            if nodes_out[old, DEPTH] > nodes_out[tip, DEPTH]:
-                replaced = nodes_out[tip, DEPTH] + 1
-            lowest = lowest_difference(nodes_out, old, tip, max(start, 1))
-            if lowest:
-                replaced = lowest
-        states_out[k, 0] = tip
-        states_out[k, 1] = floor
-        states_out[k, 2] = replaced
+    at = np.flatnonzero(np.append(np.ones(min(len(process), 1), np.bool_), process[1:] != process[:-1]))
+    ends = np.append(at[1:], len(process))
+    tips = np.full(len(at), UNKNOWN)
+    floors = np.ones(len(at), np.int64)
+    left = len(process)
+    give_up = False
+    while left > 0:
+        before = left
+        for p in range(len(at)):
+            while at[p] < ends[p]:
+                k = at[p]
+                done = one_change(
+                    k, changes, entries, nodes_out, table, named, states_out, count, tips, floors, p, give_up
+                )
+                if done < 0:
+                    break
+                count = done
+                give_up = False
+                at[p] += 1
+                left -= 1
+        give_up = left == before
     return count
+
+
+@kernel
+def one_change(
+    k: int,
+    changes: Int64,
+    entries: Int64,
+    nodes: Int64,
+    table: Int64,
+    named: Int64,
+    states: Int64,
+    count: int,
+    tips: Int64,
+    floors: Int64,
+    p: int,
+    give_up: bool,
+) -> int:
+    """One change of `log_tree`, at its process `p`; returns the number of nodes, -1: the snapshot's entry is not
+    written yet, unless nobody is going to (`give_up`)."""
+    start = changes[k, LOG_FROM]
+    known = changes[k, KNOWN_FROM]
+    last = changes[k, LAST_INDEX]
+    index = changes[k, SNAPSHOT]
+    term = changes[k, SNAPSHOT_TERM]
+    old = tips[p]
+    tip = old
+    floor = floors[p]
+    states[k, 3] = UNKNOWN
+    if index >= 1:
+        known = UNKNOWN
+        installs = not has_entry(nodes, tip, floor, index, term) if tip >= 0 else start == index + 1
+        if installs:
+            node = named[entry_slot(nodes, named, index, term)] if term >= 0 else UNKNOWN
+            if node < 0 and not give_up and term >= 0:
+                return -1
+            if node < 0:
+                tip = child(nodes, table, count, ROOT, index, BASE, index, k)
+                count = max(count, tip + 1)
+            else:
+                tip = node
+                states[k, 3] = node
+            floor = nodes[tip, FIRST]
+    if known > floor:
+        floor = known
+        if start < 0 and (tip < 0 or nodes[tip, DEPTH] < known):
+            tip = child(nodes, table, count, ROOT, known - 1, BASE, known - 1, k)
+            count = max(count, tip + 1)
+    if start >= 1:
+        if start == 1:
+            tip = ROOT
+            floor = 1
+        elif start - 1 < floor or tip < 0 or nodes[tip, DEPTH] < start - 1:
+            tip = child(nodes, table, count, ROOT, start - 1, BASE, start - 1, k)
+            count = max(count, tip + 1)
+            floor = start
+        else:
+            tip = ancestor(nodes, tip, start - 1)
+        for e in range(changes[k, FIRST_ENTRY], changes[k, FIRST_ENTRY] + changes[k, ENTRIES]):
+            depth = nodes[tip, DEPTH] + 1
+            tip = child(nodes, table, count, tip, depth, entries[e, 0], entries[e, 1], k)
+            if tip == count and entries[e, 0] >= 0:
+                slot = entry_slot(nodes, named, depth, entries[e, 0])
+                if named[slot] < 0:
+                    named[slot] = tip
+            count = max(count, tip + 1)
+    elif last >= 0 and tip >= 0 and nodes[tip, DEPTH] > last:
+        tip = ancestor(nodes, tip, last)
+        if nodes[tip, DEPTH] != last:
+            tip = child(nodes, table, count, ROOT, last, BASE, last, k)
+            count = max(count, tip + 1)
+        floor = min(floor, last + 1)
+    replaced = 0
+    if old >= 0 and tip >= 0 and old != tip:
+        if nodes[old, DEPTH] > nodes[tip, DEPTH]:
+            replaced = nodes[tip, DEPTH] + 1
+        lowest = lowest_difference(nodes, old, tip, max(start, 1) if index < 1 else 1)
+        if lowest:
+            replaced = lowest
+    tips[p] = tip
+    floors[p] = floor
+    states[k, 0] = tip
+    states[k, 1] = floor
+    states[k, 2] = replaced
+    return int(count)
 
 
 @kernel
@@ -274,3 +366,27 @@ def stored_by(
                     out[i, p] = 2
                 elif nodes[node, TERM] == nodes[entries[i], TERM]:
                     out[i, p] = 1
+
+
+@kernel
+def latest_marked(nodes: Int64, marked: NDArray[np.bool_], out: Int64) -> None:
+    """For each node the nearest marked one, itself included, on its path to the root; the root where there is none, -1
+    where entries in between are not recorded. Parents stand before their children."""
+    out[ROOT] = ROOT
+    for node in range(1, len(nodes)):
+        if marked[node]:
+            out[node] = node
+        elif nodes[node, TERM] == BASE:
+            out[node] = UNKNOWN
+        else:
+            out[node] = out[nodes[node, PARENT]]
+
+
+@kernel
+def committed_heads(nodes: Int64, commits: Int64, heads: Int64) -> int:
+    """The committed logs of which none is a prefix of another. commits: (c, 2) log, first known index. heads:
+    (`HEADS`, 2). Returns how many there are; more than heads: not all of them were followed."""
+    count = 0
+    for c in range(len(commits)):
+        count = max(count, _include(nodes, heads, min(count, len(heads)), commits[c, 0], commits[c, 1]))
+    return count

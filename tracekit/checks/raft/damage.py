@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tracekit.checks.evidence import listed
-from tracekit.checks.raft.configuration import configurations
+from tracekit.checks.raft.configuration import YES, configurations
 from tracekit.checks.raft.logs import SHORT, RaftLogs
 from tracekit.checks.raft.order import order
 from tracekit.kernels.raft import DEPTH, TERM
@@ -50,17 +50,18 @@ def _possible(logs: RaftLogs, place: int, entry: int) -> str:
     history = logs.history
     index, causal = int(logs.nodes[entry, DEPTH]), history.execution.derive(order)
     frontier = causal.frontiers(np.array([place]))[0]
-    voters = [v for v in history.execution.derive(configurations).of(place).voters if v < len(frontier) and frontier[v]]
+    groups = history.execution.derive(configurations).of(place)
+    voters = [v for v in {*groups.voters, *groups.outgoing} if v < len(frontier) and frontier[v]]
     at = {v: int(causal.begin[v] + frontier[v] - 1) for v in voters}
     last = {v: (int(logs.last_term[p]), int(logs.last_index[p])) for v, p in at.items()}
     last = {v: key for v, key in last.items() if min(key) >= 0}
-    needed = len(history.execution.derive(configurations).of(place).voters) // 2 + 1
     for rival in sorted(last, key=lambda v: last[v], reverse=True):
         held = int(logs.entries(np.array([at[rival]]), np.array([index]))[0])
         if held == entry or held == -1 or last[rival][0] <= int(logs.nodes[entry, TERM]):
             continue
-        electors = [v for v in last if v != rival and last[v] <= last[rival]]
-        if len(electors) + 1 >= needed:
+        electors = [v for v in sorted(last) if v != rival and last[v] <= last[rival]]
+        votes = np.isin(np.arange(len(history.names)), [rival, *electors]).astype(np.int64)
+        if groups.quorum(votes[None, :])[0] == YES:
             return (
                 f"None visible in this run. But {history.names[rival]}'s log ended in term {last[rival][0]}, so "
                 f"{listed([history.names[v] for v in electors])} could still elect {history.names[rival]}, which would "

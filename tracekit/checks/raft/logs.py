@@ -12,7 +12,18 @@ from numpy.typing import NDArray
 from tracekit.checks.raft.history import UNKNOWN, Int64, RaftHistory, filled, raft_history
 from tracekit.execution import Execution
 from tracekit.kernels.engine import kernels
-from tracekit.kernels.raft import BASE, CHANGE, DEPTH, DIGEST, PARENT, ROOT, TERM
+from tracekit.kernels.raft import (
+    BASE,
+    CHANGE,
+    DEPTH,
+    DIGEST,
+    ENTRIES,
+    PARENT,
+    ROOT,
+    SNAPSHOT,
+    SNAPSHOT_TERM,
+    TERM,
+)
 from tracekit.trace.columns import Column, ListColumn
 
 FARTHEST = 1 << 60
@@ -45,9 +56,11 @@ class RaftLogs:
 
     Attributes
     ----------
-    nodes: int64, shape (nodes, 6): parent, jump pointer, index, term, digest code, first change that wrote it.
+    nodes: int64, shape (nodes, 7): parent, jump pointer, index, term, digest code, a change that wrote it, first index
+        that is recorded of the log that it ends.
     changes: places of the events that changed a log, in program order.
-    written: shape (changes,): how many entries the change listed.
+    spans: int64, shape (changes, 7): what each change is, see ``kernels/raft.py: log_tree``.
+    entry_configurations: for each entry listed the code of its raft.entry_configurations; -1: none.
     replaced: shape (changes,): lowest index of an entry that the change removed or replaced by another; 0: none.
     log: shape (n,): node of the last entry of the log after each event; 0: empty, -1: unknown.
     floor: shape (n,): first index of that log whose entry is recorded.
@@ -56,10 +69,17 @@ class RaftLogs:
     history: RaftHistory
     nodes: Int64
     changes: Int64
-    written: Int64
+    spans: Int64
+    entry_configurations: Int64
     replaced: Int64
     log: Int64
     floor: Int64
+
+    @property
+    def written(self) -> Int64:
+        """Shape (changes,): how many entries each change listed."""
+        written: Int64 = self.spans[:, ENTRIES]
+        return written
 
     @cached_property
     def loops(self) -> ModuleType:
@@ -196,36 +216,56 @@ class RaftLogs:
 def raft_logs(execution: Execution) -> RaftLogs:
     """Splices the log changes. O(n + entries written); use it through ``execution.derive(raft_logs)``."""
     history = execution.derive(raft_history)
-    places, changes, entries = _changes(history)
-    n, k = len(history.rows), len(places)
-    capacity = 1 + len(entries) + 2 * k
-    nodes = np.empty((capacity, 6), np.int64)
-    table = np.full(1 << int(2 * capacity).bit_length(), UNKNOWN, np.int64)
-    states = np.empty((k, 3), np.int64)
-    loops = kernels("raft", work=n)
-    count = loops.log_tree(history.process[places], changes, entries, nodes, table, states)
+    places, changes, entries, configurations = _changes(history)
+    n = len(history.rows)
+    nodes, states = _tree(history.process[places], changes, entries, kernels("raft", work=n))
     changed = np.zeros(n, np.bool_)
     changed[places] = True
     log, floor = np.full(n, UNKNOWN, np.int64), np.ones(n, np.int64)
     log[places], floor[places] = states[:, 0], states[:, 1]
     return RaftLogs(
         history,
-        nodes[:count].copy(),
+        nodes,
         places,
-        changes[:, 4].copy(),
+        changes,
+        configurations,
         states[:, 2].copy(),
         filled(log, changed, history.begin),
         filled(floor, changed, history.begin),
     )
 
 
-def _changes(history: RaftHistory) -> tuple[Int64, Int64, Int64]:
-    """Places of log changes, what each is (k, 5), and the entries written (m, 2); see ``kernels/raft.py: log_tree``."""
+def _tree(process: Int64, changes: Int64, entries: Int64, loops: ModuleType) -> tuple[Int64, Int64]:
+    """The nodes, and the state after each change. Where two entries have one index and term, a snapshot may stand for
+    either; it is then taken for none, and all is done again."""
+    k = len(changes)
+    capacity = 1 + len(entries) + 3 * k
+    nodes, states = np.empty((capacity, 7), np.int64), np.empty((k, 4), np.int64)
+    while True:
+        table = np.full(1 << int(2 * capacity).bit_length(), UNKNOWN, np.int64)
+        count = loops.log_tree(process, changes, entries, nodes, table, np.full_like(table, UNKNOWN), states)
+        taken_for = states[:, 3]
+        installed = np.flatnonzero(taken_for >= 0)
+        if not len(installed):
+            break
+        _, group, size = np.unique(nodes[:count, [DEPTH, TERM]], axis=0, return_inverse=True, return_counts=True)
+        several = installed[size[group.reshape(-1)[taken_for[installed]]] > 1]
+        if not len(several):
+            break
+        changes[several, SNAPSHOT_TERM] = UNKNOWN
+    return nodes[:count].copy(), states
+
+
+def _changes(history: RaftHistory) -> tuple[Int64, Int64, Int64, Int64]:
+    """Places of log changes, what each is (k, 7), the entries written (m, 2), see ``kernels/raft.py: log_tree``, and
+    which of these are configurations (m,)."""
     trace = history.execution.trace
     terms, digests = trace.lists("raft.entry_terms"), trace.lists("raft.entry_digests")
     start = history.column("raft.log_from")
     known = history.column("raft.log_known_from")
     last = history.column("raft.last_index")
+    snapshot, snapshot_term = history.column("raft.snapshot_index"), history.column("raft.snapshot_term")
+    snapshot[snapshot < 1] = UNKNOWN
     if terms is None and digests is None:
         start[:] = UNKNOWN
     start[start < 1] = UNKNOWN
@@ -234,10 +274,11 @@ def _changes(history: RaftHistory) -> tuple[Int64, Int64, Int64]:
     if terms is not None or digests is not None:
         start[fresh] = 1
     last[~history.restart] = UNKNOWN
-    start, known = np.minimum(start, FARTHEST), np.minimum(known, FARTHEST)
-    places = np.flatnonzero((start >= 0) | (known >= 0) | (last >= 0))
-    changes = np.zeros((len(places), 5), np.int64)
+    start, known, snapshot = (np.minimum(index, FARTHEST) for index in (start, known, snapshot))
+    places = np.flatnonzero((start >= 0) | (known >= 0) | (last >= 0) | (snapshot >= 0))
+    changes = np.zeros((len(places), 7), np.int64)
     changes[:, 0], changes[:, 1], changes[:, 2] = start[places], known[places], last[places]
+    changes[:, SNAPSHOT], changes[:, SNAPSHOT_TERM] = snapshot[places], np.maximum(snapshot_term[places], UNKNOWN)
     rows = history.rows[places]
     counts = np.maximum(_lengths(terms, rows), _lengths(digests, rows))
     changes[:, 4] = np.where((changes[:, 0] >= 0) & (changes[:, 0] < FARTHEST), counts, 0)
@@ -247,7 +288,11 @@ def _changes(history: RaftHistory) -> tuple[Int64, Int64, Int64]:
     for part, lists in enumerate((terms, digests)):
         if lists is not None:
             _gather(lists, rows, changes[:, 3], np.minimum(_lengths(lists, rows), changes[:, 4]), entries[:, part])
-    return places, changes, entries
+    configurations = np.full(len(entries), UNKNOWN, np.int64)
+    lists = trace.lists("raft.entry_configurations")
+    if lists is not None:
+        _gather(lists, rows, changes[:, 3], np.minimum(_lengths(lists, rows), changes[:, 4]), configurations)
+    return places, changes, entries, configurations
 
 
 def _lengths(lists: ListColumn | None, rows: Int64) -> Int64:
