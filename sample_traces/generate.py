@@ -62,34 +62,58 @@ SIMULATED = (
     simulated(
         "raft-figure8", "A leader commits an entry of an older term by counting copies (Figure 8 of the Raft paper).",
         "raft.commit-current-term", "older-term-committed-by-counting",
-        Simulation(nodes=3, seed=11, mutant="commit-older-term", operations=6, clients=1),
+        Simulation(nodes=3, seed=10, mutant="commit-older-term", operations=6, clients=1),
     ),
     simulated(
         "raft-vote-twice", "A node votes twice in one term.", "raft.one-vote-per-term", "two-votes-in-term",
-        Simulation(nodes=3, seed=5, mutant="vote-twice", operations=6, clients=1),
+        Simulation(nodes=3, seed=8, mutant="vote-twice", operations=6, clients=1),
     ),
     simulated(
         "raft-forget-vote", "A node forgets its vote when it restarts, and votes again.", "raft.one-vote-per-term",
-        "two-votes-in-term", Simulation(nodes=3, seed=53, mutant="forget-vote", operations=10, clients=2),
+        "two-votes-in-term", Simulation(nodes=3, seed=78, mutant="forget-vote", operations=10, clients=2),
     ),
     simulated(
         "raft-vote-without-log-check", "A node votes for a candidate whose log lacks entries that it has.",
         "raft.vote-up-to-date", "vote-for-stale-candidate",
-        Simulation(nodes=3, seed=27, mutant="vote-without-log-check", operations=6, clients=1),
+        Simulation(nodes=3, seed=29, mutant="vote-without-log-check", operations=6, clients=1),
     ),
     simulated(
         "raft-commit-without-quorum", "A leader commits an entry that only it has.", "raft.commit-quorum",
         "committed-without-quorum",
-        Simulation(nodes=3, seed=10, mutant="commit-without-quorum", operations=6, clients=1),
+        Simulation(nodes=3, seed=0, mutant="commit-without-quorum", operations=6, clients=1),
     ),
     simulated(
         "raft-truncate-committed", "An old AppendEntries removes committed entries.", "raft.commit-stability",
-        "committed-entry-lost", Simulation(nodes=3, seed=30, mutant="truncate-committed", operations=6, clients=1),
+        "committed-entry-lost", Simulation(nodes=3, seed=2, mutant="truncate-committed", operations=6, clients=1),
     ),
     simulated(
         "raft-stale-reads", "Nodes answer reads from what they have; a client reads a value that was overwritten.",
         "consistency.linearizable", "stale-read",
         Simulation(nodes=3, seed=3, mutant="stale-reads", operations=40, clients=2),
+    ),
+    simulated(
+        "raft-joint-one-majority", "In joint consensus, a leader commits with the majority of the new members only.",
+        "raft.commit-quorum", "committed-without-quorum",
+        Simulation(nodes=3, seed=15, mutant="joint-one-majority", operations=20, clients=2),
+    ),
+    simulated(
+        "raft-late-configuration", "A leader goes on with the old members until the change is committed.",
+        "raft.configuration-in-use", "wrong-configuration-in-use",
+        Simulation(nodes=3, seed=27, mutant="late-configuration", operations=20, clients=2),
+    ),
+    simulated(
+        "raft-change-in-any-term", "A new leader removes a member before it has committed anything in its own term.",
+        "raft.configuration-change", "change-before-own-term-committed",
+        Simulation(nodes=3, seed=78, mutant="change-in-any-term", operations=20, clients=2),
+    ),
+    simulated(
+        "raft-read-index-without-quorum", "A leader that is cut off answers reads without asking whether it leads.",
+        "consistency.linearizable", "stale-read",
+        Simulation(nodes=3, seed=86, mutant="read-index-without-quorum", operations=40, clients=4),
+    ),
+    simulated(
+        "raft-old-snapshot", "A late snapshot, older than what the node has, is installed.", "raft.snapshot-safety",
+        "snapshot-goes-back", Simulation(nodes=3, seed=123, mutant="old-snapshot", operations=60, clients=2),
     ),
 )  # fmt: skip
 
@@ -296,6 +320,26 @@ def raft() -> Iterator[Sample]:
             node("n1", "become_leader", term=1, role="leader", vote="n1"),
             {"process": "n1", "kind": "send", "message": 1, "peer": "n2", "name": "raft.append_entries"},
             {"process": "n2", "kind": "receive", "message": 1, "peer": "n1", "name": "raft.append_entries"}]),
+        ("configurations-apart", "raft.configuration-change", "n1 replaces two of three voters in one step.", [
+            node("n1", "init", term=1, commit=0, voters=["n1", "n2", "n3"], **log(1)),
+            node("n1", "become_leader", term=2, role="leader", **log(1, 2)), node("n1", "commit", commit=1),
+            node("n1", "change_configuration", voters=["n1", "n4", "n5"], **log(2, 2, digests="c"),
+                 entry_configurations=["n1 n4 n5"])]),
+        ("change-before-last-committed", "raft.configuration-change", "n1 removes two voters one after the other.", [
+            node("n1", "init", term=1, commit=0, voters=["n1", "n2", "n3"], **log(1)),
+            node("n1", "become_leader", term=2, role="leader", **log(1, 2)), node("n1", "commit", commit=1),
+            node("n1", "change_configuration", voters=["n1", "n2"], **log(2, 2, digests="c"),
+                 entry_configurations=["n1 n2"]),
+            node("n1", "change_configuration", voters=["n1"], **log(3, 2, digests="d"), entry_configurations=["n1"])]),
+        ("snapshot-contradicts-log", "raft.snapshot-safety", "n2's snapshot ends with another entry than n1 applied.", [
+            node("n1", "apply", commit=1, apply_index=1, apply_term=1, apply_digest="a"),
+            node("n2", "take_snapshot", commit=1, snapshot_index=1, snapshot_term=2)]),
+        ("snapshots-differ", "raft.snapshot-safety", "Two snapshots up to one entry have different states.", [
+            node("n1", "take_snapshot", commit=1, snapshot_index=1, snapshot_term=1, snapshot_digest="a"),
+            node("n2", "take_snapshot", commit=1, snapshot_index=1, snapshot_term=1, snapshot_digest="b")]),
+        ("snapshot-of-uncommitted", "raft.snapshot-safety", "n1 takes a snapshot of an entry that is not committed.", [
+            node("n1", "init", term=1, commit=0, **log(1)), node("n1", "become_leader", role="leader", **log(1, 1)),
+            node("n1", "take_snapshot", snapshot_index=1, snapshot_term=1)]),
     ):  # fmt: skip
         n = len({row["process"] for row in rows})
         make = partial(trace, rows, protocol="raft", n=n, claims=(check,))

@@ -23,12 +23,14 @@ class Ambush:
     ----------
     chance, down_ns: how often it strikes, and how long the node stays down.
     times: how often at most.
+    fault: crash; or partition, then the node is cut off from all others instead, and clients still reach it.
     """
 
     event: str
     chance: float
     down_ns: int
     times: int
+    fault: str = "crash"
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,7 +219,14 @@ class Nemesis:
 
         def strike(name: str) -> None:
             nonlocal left
-            if not self.stopped and self.crash(name, within=self.minority()):
+            if self.stopped:
+                return
+            if ambush.fault == "partition":
+                if not self.world.network.blocked:
+                    left -= 1
+                    others = tuple(node for node in self.world.at_risk if node != name)
+                    self.bring("partition", Step(groups=((name,), others)), ambush.down_ns)
+            elif self.crash(name, within=self.minority()):
                 self.happened["crash"] = None
                 left -= 1
                 self.world.later(ambush.down_ns, lambda: self.restart(name))

@@ -47,7 +47,7 @@ class Schedule:
     ----------
     names: kinds that come at random, or that are there all the time.
     script: single ones, each at its time.
-    ambushes: crashes just after events.
+    ambushes: crashes and partitions just after events.
     """
 
     names: tuple[str, ...] = ()
@@ -57,8 +57,8 @@ class Schedule:
     @property
     def kinds(self) -> tuple[str, ...]:
         """Every kind of fault in it, in the order of the schedule."""
-        crashes = ("crash",) if self.ambushes else ()
-        return tuple(dict.fromkeys([*self.names, *(entry.fault for entry in self.script), *crashes]))
+        ambushes = (ambush.fault for ambush in self.ambushes)
+        return tuple(dict.fromkeys([*self.names, *(entry.fault for entry in self.script), *ambushes]))
 
     @property
     def delays(self) -> bool:

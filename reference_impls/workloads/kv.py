@@ -204,6 +204,17 @@ def _registers(quota: Quota, random: Random) -> tuple[str, str, str | None]:
     return ("read", key, None) if random.random() < 0.5 else ("write", key, quota.new)
 
 
+SPELL = 100
+"""How many operations of one kind a client does, before it does as many of the other."""
+
+
+def _by_spells(quota: Quota, random: Random) -> tuple[str, str, str | None]:
+    """A client reads for a while and then writes for a while; others do the opposite."""
+    key = f"k{random.randint(1, quota.keys)}"
+    reads = (quota.number // SPELL + quota.index) % 2
+    return ("read", key, None) if reads else ("write", key, quota.new)
+
+
 CART, HITS = "cart", "hits"
 """A set and a counter."""
 
@@ -231,6 +242,7 @@ def _one_after_the_other(quota: Quota, random: Random) -> tuple[str, str, str | 
 
 REGISTERS_WITH_CAS = Mix(_with_cas)
 REGISTERS = Mix(_registers)
+SPELLS = Mix(_by_spells)
 OBJECTS = Mix(_objects, (CART, HITS))
 
 

@@ -82,7 +82,7 @@ time = "-2s"
 
 def test_a_schedule_from_a_file_happens_at_its_times(tmp_path: Path) -> None:
     path = written(tmp_path, SCRIPT)
-    trace = RAFT.simulate(Simulation(5, 1, faults=(path,), operations=2000), None)
+    trace = RAFT.simulate(Simulation(5, 1, faults=(path,), operations=2000, settings={"membership": "none"}), None)
     told = [
         (row["true_time_ns"] // MILLISECOND, row["process"], row["name"])
         for row in rows_of(trace)

@@ -9,16 +9,20 @@ from typing import Any
 import pytest
 
 from reference_impls.protocols.kv_store import Command
+from reference_impls.protocols.raft.log import Entry
 from reference_impls.protocols.raft.messages import (
     AppendEntries,
     AppendEntriesResponse,
     ClientRequest,
     ClientResponse,
-    Entry,
+    PreVote,
+    PreVoteResponse,
     RequestVote,
     RequestVoteResponse,
 )
-from reference_impls.protocols.raft.node import ELECTION_TIMEOUT, MOST_ENTRIES, RaftNode
+from reference_impls.protocols.raft.node import RaftNode
+from reference_impls.protocols.raft.replication import MOST_ENTRIES
+from reference_impls.protocols.raft.server import ELECTION_TIMEOUT
 from reference_impls.runtime.effects import Effect, Note, Persist, Reply, Send, SetTimer
 from reference_impls.runtime.process import Stable
 
@@ -33,10 +37,17 @@ def node(*terms: int, term: int = 0, vote: str = "", members: Sequence[str] = ME
     return server
 
 
-def leader(*terms: int) -> RaftNode:
-    """n1 as the leader of the term after `terms`."""
+def candidate(*terms: int) -> tuple[RaftNode, Sequence[Effect]]:
+    """n1 as a candidate of the term after `terms`, whose pre-votes were granted; and what it did to become one."""
     server = node(*terms)
     server.on_timer(0, "election")
+    server.on_message(0, "n2", PreVoteResponse(server.term + 1, True))
+    return server, server.on_message(0, "n3", PreVoteResponse(server.term + 1, True))
+
+
+def leader(*terms: int) -> RaftNode:
+    """n1 as the leader of the term after `terms`."""
+    server, _ = candidate(*terms)
     for other in ("n2", "n3"):
         server.on_message(0, other, RequestVoteResponse(server.term, True))
     assert server.role == "leader"
@@ -48,7 +59,7 @@ def sent(effects: Sequence[Effect], to: str | None = None) -> list[Any]:
 
 
 def terms_of(server: RaftNode) -> list[int]:
-    return [entry.term for entry in server.log]
+    return [entry.term for entry in server.log.entries]
 
 
 def test_5_1_a_server_with_a_stale_term_becomes_follower_of_the_newer_one() -> None:
@@ -67,8 +78,7 @@ def test_5_1_a_request_with_a_stale_term_is_rejected(message: Any) -> None:
 
 
 def test_5_2_a_candidate_raises_its_term_votes_for_itself_and_asks_all_others() -> None:
-    server = node(1, 1)
-    effects = server.on_timer(0, "election")
+    server, effects = candidate(1, 1)
     assert (server.role, server.term, server.vote) == ("candidate", 2, "n1")
     assert [e.to for e in effects if isinstance(e, Send)] == ["n2", "n3", "n4", "n5"]
     assert set(sent(effects)) == {RequestVote(2, 2, 1)}
@@ -92,8 +102,7 @@ def test_5_2_a_server_votes_once_in_a_term_first_come_first_served() -> None:
 
 
 def test_5_2_a_majority_of_different_voters_makes_a_leader() -> None:
-    server = node()
-    server.on_timer(0, "election")
+    server, _ = candidate()
     for voter in ("n2", "n2", "n2"):
         server.on_message(0, voter, RequestVoteResponse(1, True))
     server.on_message(0, "n3", RequestVoteResponse(1, False))
@@ -103,18 +112,16 @@ def test_5_2_a_majority_of_different_voters_makes_a_leader() -> None:
 
 
 def test_5_2_a_new_leader_sends_heartbeats_and_section_8_appends_a_no_op() -> None:
-    server = node(1, 1)
-    server.on_timer(0, "election")
+    server, _ = candidate(1, 1)
     server.on_message(0, "n2", RequestVoteResponse(2, True))
     effects = server.on_message(0, "n3", RequestVoteResponse(2, True))
-    assert sent(effects) == [AppendEntries(2, 2, 1, (), 0)] * 4
-    assert server.log[-1] == Entry(2, None)
+    assert sent(effects) == [AppendEntries(2, 2, 1, (), 0, round=1)] * 4
+    assert server.log.entries[-1] == Entry(2, None)
     assert [e.name for e in effects if isinstance(e, Note)] == ["raft.become_leader"]
 
 
 def test_5_2_a_candidate_that_hears_from_the_leader_of_its_term_becomes_follower() -> None:
-    server = node()
-    server.on_timer(0, "election")
+    server, _ = candidate()
     server.on_message(0, "n2", AppendEntries(1, 0, 0, (), 0))
     assert (server.role, server.vote, server.leader) == ("follower", "n1", "n2")
 
@@ -139,7 +146,7 @@ def test_figure_2_entries_are_stable_before_they_are_acknowledged() -> None:
     effects = node(1).on_message(0, "n2", AppendEntries(1, 1, 1, (Entry(1, None),), 0))
     kinds = [type(e) for e in effects]
     assert kinds.index(Persist) < kinds.index(Send)
-    assert next(e for e in effects if isinstance(e, Persist)) == Persist({}, 2, [Entry(1, None)])
+    assert next(e for e in effects if isinstance(e, Persist)) == Persist({}, 2, (Entry(1, None),))
 
 
 @pytest.mark.parametrize(
@@ -165,7 +172,7 @@ def test_5_3_the_consistency_check(previous: int, previous_term: int, success: b
 )
 def test_figure_2_conflicting_entries_go_others_stay(previous: int, new: list[int], after: list[int]) -> None:
     server = node(1, 1, 2, 2)
-    term = server.log[previous - 1].term
+    term = server.log.term_at(previous)
     server.on_message(0, "n2", AppendEntries(4, previous, term, tuple(Entry(t, None) for t in new), 0))
     assert terms_of(server) == after
 
@@ -189,7 +196,7 @@ def test_5_3_a_refusal_lets_the_leader_bypass_a_whole_conflicting_term() -> None
 def test_5_3_the_leader_goes_back_and_sends_what_is_missing() -> None:
     server = leader(1, 1, 1)
     (again,) = sent(server.on_message(0, "n2", AppendEntriesResponse(2, False, hint=2)))
-    assert again == AppendEntries(2, 1, 1, tuple(server.log[1:]), 0)
+    assert again == AppendEntries(2, 1, 1, server.log.since(2), 0, round=1)
 
 
 def test_5_4_2_a_leader_commits_by_counting_only_entries_of_its_own_term() -> None:
@@ -213,7 +220,7 @@ def test_a_refusal_from_before_the_election_changes_nothing() -> None:
     server = leader(1, 1)
     effects = server.on_message(0, "n2", AppendEntriesResponse(2, False))
     assert server.next["n2"] == 3
-    assert AppendEntries(2, 0, 0, tuple(server.log), 0) not in sent(effects)
+    assert AppendEntries(2, 0, 0, server.log.since(1), 0, round=1) not in sent(effects)
 
 
 def test_8_a_server_that_does_not_lead_names_the_leader() -> None:
@@ -229,9 +236,9 @@ def test_8_a_request_that_comes_twice_is_executed_once_and_answered_twice() -> N
     server.on_timer(0, "election")
     request = ClientRequest(Command("c1", 1, "write", "k", "5"))
     first = sent(server.on_message(0, "c1", request))
-    length = len(server.log)
+    length = server.log.last_index
     assert sent(server.on_message(0, "c1", request)) == first == [ClientResponse(1, "ok", "5")]
-    assert len(server.log) == length
+    assert server.log.last_index == length
 
 
 def test_8_a_command_that_stands_in_the_log_twice_is_applied_once() -> None:

@@ -24,7 +24,8 @@ def test_the_catalogue_is_installed() -> None:
     assert RAFT.default_nodes == 5
     assert [m.name for m in RAFT.mutants] == [
         "commit-older-term", "vote-twice", "forget-vote", "vote-without-log-check", "commit-without-quorum",
-        "stale-reads", "truncate-committed",
+        "stale-reads", "truncate-committed", "joint-one-majority", "change-in-any-term", "late-configuration",
+        "count-learners", "read-index-without-quorum", "old-snapshot",
     ]  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from reference_impls.protocols.raft.messages import AdminRequest, ClientRequest
 from reference_impls.runtime.effects import CancelTimer, Done, Effect, Send, SetTimer
 from reference_impls.runtime.process import Stable
 from reference_impls.runtime.world import Stage, Workload
+from reference_impls.workloads.kv import SPELLS
 from reference_impls.workloads.kv_workload import KvClients, KvWorkload
 from tracekit.protocols import Simulation
 
@@ -117,3 +118,8 @@ class RaftWorkload(KvWorkload):
 def clients_and_administrator(simulation: Simulation) -> Workload:
     """The workload of a run."""
     return RaftWorkload(KvClients(ClientRequest), simulation)
+
+
+def readers_and_writers(simulation: Simulation) -> Workload:
+    """The same where clients read for a while: so they stay with a leader that cannot write any more."""
+    return RaftWorkload(KvClients(ClientRequest, SPELLS), simulation)

@@ -76,7 +76,7 @@ class Membership(Server):
 
     def _own_term_committed(self) -> bool:
         """Whether this leader has committed an entry of its term."""
-        return self.log.term_at(self.commit) == self.term
+        return self.commit >= self.no_op
 
     def _next_configuration(self) -> Configuration | None:
         """What follows the configuration in use; None: nothing, or not yet."""

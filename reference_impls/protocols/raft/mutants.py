@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from reference_impls.protocols.kv_store import Command
+from reference_impls.protocols.raft.administrator import readers_and_writers
 from reference_impls.protocols.raft.log import Configuration, Entry, Snapshot
 from reference_impls.protocols.raft.messages import PreVote, RequestVote
 from reference_impls.protocols.raft.node import RaftNode
@@ -106,7 +107,10 @@ class CountLearners(RaftNode):
 
 
 class ReadWithoutQuorum(RaftNode):
-    """Answers reads as of its commit index, without asking whether it still leads."""
+    """Never asks whether it still leads: answers reads as of its commit index, and does not step down either."""
+
+    def _is_abandoned(self) -> bool:
+        return False
 
     def _on_read(self, command: Command) -> None:
         self.pending.append((command, max(self.commit, self.no_op), self.confirmed))
@@ -126,6 +130,10 @@ class OldSnapshot(RaftNode):
 
 ELECTIONS = Ambush("raft.become_leader", chance=0.9, down_ns=300 * MILLISECOND, times=20)
 """New leaders crash: many elections."""
+FREQUENT_ELECTIONS = Ambush("raft.become_leader", chance=0.5, down_ns=150 * MILLISECOND, times=40)
+"""Every other new leader crashes, so that many are still new when they are asked for something."""
+ISOLATED_LEADERS = Ambush("raft.commit", chance=0.03, down_ns=600 * MILLISECOND, times=6, fault="partition")
+"""Leaders are cut off from the others now and then, and still get requests."""
 
 BUGS = by_name(
     Bug(
@@ -201,7 +209,8 @@ BUGS = by_name(
             "raft.configuration-change",
         ),
         ChangeInAnyTerm,
-        ("crash", "partition"),
+        ("slow", "loss"),
+        (FREQUENT_ELECTIONS,),
         settings={"membership": "single"},
     ),
     Bug(
@@ -224,7 +233,9 @@ BUGS = by_name(
             "consistency.linearizable",
         ),
         ReadWithoutQuorum,
-        ("partition", "loss"),
+        (),
+        (ISOLATED_LEADERS,),
+        workload=readers_and_writers,
     ),
     Bug(
         Mutant(

@@ -28,7 +28,7 @@ from reference_impls.protocols.raft.messages import (
 )
 from reference_impls.protocols.raft.reads import Reads
 from reference_impls.protocols.raft.replication import Replication
-from reference_impls.protocols.raft.server import ELECTION_TIMEOUT, HEARTBEAT, LEADER
+from reference_impls.protocols.raft.server import HEARTBEAT, LEADER
 from reference_impls.protocols.raft.snapshots import Snapshots
 from reference_impls.runtime.effects import Effect, Note, Persist, SetTimer
 from reference_impls.runtime.process import Stable
@@ -63,8 +63,7 @@ class RaftNode(Elections, Replication, Snapshots, Membership, Reads):
         return self._effects
 
     def _restore(self, stable: Stable) -> None:
-        """What was stable is known again. The server may have heard a leader just before it crashed: it goes on to
-        disregard vote requests for a while, else the leader's lease would not hold (thesis 6.4.1)."""
+        """What was stable is known again."""
         self.term, self.vote = stable.cells.get("term", 0), stable.cells.get("vote", "")
         self.used = stable.cells.get("used", 0)
         self.snapshot = stable.cells.get("snapshot")
@@ -75,7 +74,10 @@ class RaftNode(Elections, Replication, Snapshots, Membership, Reads):
         for index, entry in enumerate(stable.log, self.log.base + 1):
             if isinstance(entry.command, Configuration):
                 self.configurations.append((index, entry.command))
-        self._keep_quiet()
+        if self.reads == "lease":
+            # It may have heard a leader just before it crashed. If it forgot that and voted, the leader's lease would
+            # not hold (thesis 6.4.1)
+            self._keep_quiet()
 
     def on_message(self, now_ns: int, sender: str, message: Any) -> Sequence[Effect]:
         """A message from a server, a client or an administrator."""
@@ -106,9 +108,8 @@ class RaftNode(Elections, Replication, Snapshots, Membership, Reads):
         return self._effects
 
     def _heartbeat(self) -> None:
-        """Figure 2, leaders: repeated during idle periods to prevent election timeouts (5.2). A leader that no majority
-        has answered for an election timeout steps down (thesis 6.2)."""
-        if self.now - self.confirmed_at > ELECTION_TIMEOUT[1]:
+        """Figure 2, leaders: repeated during idle periods to prevent election timeouts (5.2)."""
+        if self._is_abandoned():
             self._become_follower(self.term)
             self._record("raft.become_follower")
             return

@@ -57,6 +57,10 @@ class Reads(Server):
         answers = sorted([self.answered.get(server, 0) for server in group], reverse=True)
         return answers[len(group) // 2]
 
+    def _is_abandoned(self) -> bool:
+        """Thesis 6.2: whether no majority has answered for an election timeout; a leader then steps down."""
+        return self.now - self.confirmed_at > ELECTION_TIMEOUT[1]
+
     # Reads
 
     def _on_read(self, command: Command) -> None:

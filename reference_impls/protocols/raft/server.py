@@ -177,6 +177,10 @@ class Server(ABC):
         """A follower still follows, as of a round of heartbeats."""
 
     @abstractmethod
+    def _is_abandoned(self) -> bool:
+        """Whether a leader has lost its majority."""
+
+    @abstractmethod
     def _answer_reads(self) -> None:
         """Answers reads that may be answered by now."""
 
