@@ -14,6 +14,11 @@ from tracekit.trace.schema import Kind
 from tracekit.trace.trace import Trace
 
 Entry = tuple[int, str]
+Members = tuple[frozenset[str], frozenset[str]]
+
+
+def _has(log: list[Entry], index: int, term: int) -> bool:
+    return len(log) >= index and log[index - 1][0] == term
 
 
 class Run:
@@ -27,6 +32,8 @@ class Run:
         self.trace = trace
         self.members = sorted(set(trace.process.tolist()))
         self.states: dict[int, dict[str, Any]] = {}
+        self.configurations: dict[str, Members] = {}
+        self.unclear = False
         self.order = {p: [int(r) for r in range(len(trace)) if trace.process[r] == p] for p in self.members}
         for p, rows in self.order.items():
             rows.sort(key=lambda r: int(trace.seq[r]))
@@ -34,10 +41,11 @@ class Run:
             for row in rows:
                 before = self.states[row] = self._after(row, p, before)
         self.past = self._pasts()
+        self._resolve_snapshots()
 
     def _after(self, row: int, process: int, before: dict[str, Any] | None) -> dict[str, Any]:
         fields, kind = self.trace.fields(row), Kind(self.trace.kind[row])
-        state: dict[str, Any] = {"term": None, "role": None, "vote": None, "commit": None, "log": []}
+        state: dict[str, Any] = {"term": None, "role": None, "vote": None, "commit": None, "log": [], "members": None}
         if before is not None:
             state = {k: before[k] for k in state}
         if kind is Kind.RESTART:
@@ -48,8 +56,14 @@ class Run:
             state[name] = fields.get(f"raft.{name}", state[name])
         if kind is Kind.CRASH:
             state["role"] = None
+        if "raft.voters" in fields:
+            state["members"] = (frozenset(fields["raft.voters"]), frozenset(fields["raft.voters_outgoing"]))
         if "raft.log_from" in fields:
             new = list(zip(fields["raft.entry_terms"], fields["raft.entry_digests"], strict=True))
+            for (_, digest), text in zip(new, fields.get("raft.entry_configurations", []), strict=False):
+                voters, _, outgoing = text.partition("/")
+                if voters:
+                    self.configurations[digest] = (frozenset(voters.split()), frozenset(outgoing.split()))
             state["log"] = state["log"][: fields["raft.log_from"] - 1] + new
         return {**state, "process": process, "before": before, "kind": kind, "row": row, "fields": fields}
 
@@ -66,6 +80,43 @@ class Run:
         for row in sorted(self.states):  # the machine records a send before its receives
             past[row] = set(direct[row]).union(*(past[r] for r in direct[row]))
         return past
+
+    def _resolve_snapshots(self) -> None:
+        """Redoes all logs in the order of the rows: a snapshot that a log lacks is the one log that ever had its last
+        entry. `unclear`: several had it, with different entries up to it, or none."""
+        wrote: dict[int, list[Entry]] = {}
+        for row in sorted(self.states):
+            s = self.states[row]
+            f, log = s["fields"], list(wrote.get(s["process"], []))
+            index, term = f.get("raft.snapshot_index"), f.get("raft.snapshot_term")
+            if index and not (len(log) >= index and log[index - 1][0] == term):
+                held = [o["log"][:index] for r, o in self.states.items() if r < row and _has(o["log"], index, term)]
+                self.unclear |= not held
+                log = list(held[0]) if held else log
+            if "raft.log_from" in f:
+                new = list(zip(f["raft.entry_terms"], f["raft.entry_digests"], strict=True))
+                log = log[: f["raft.log_from"] - 1] + new
+            s["log"] = wrote[s["process"]] = log
+        for s in self.states.values():
+            index, term = s["fields"].get("raft.snapshot_index"), s["fields"].get("raft.snapshot_term")
+            if index:
+                logs = {tuple(o["log"][:index]) for o in self.states.values() if _has(o["log"], index, term)}
+                self.unclear |= len(logs) > 1
+
+    def latest(self, log: list[Entry]) -> tuple[int, Members]:
+        """The index of the latest configuration in a log, 0: none, and what it is."""
+        for index in range(len(log), 0, -1):
+            if log[index - 1][1] in self.configurations:
+                return index, self.configurations[log[index - 1][1]]
+        return 0, (frozenset(self.trace.processes), frozenset())
+
+    def agree(self, state: dict[str, Any], processes: set[int]) -> bool:
+        """Whether majorities of the configuration in use, before or after an event, are among some processes."""
+        names = {self.trace.processes[p] for p in processes}
+        return any(
+            all(2 * len(names & group) > len(group) for group in members if group)
+            for members in (state["members"], (state["before"] or state)["members"])
+        )
 
     def leads(self, state: dict[str, Any] | None) -> bool:
         return state is not None and state["role"] == "leader"
@@ -85,9 +136,6 @@ class Run:
                 if self.leads(state):
                     found.setdefault((state["process"], state["term"]), state)
         return found
-
-    def majority(self, processes: set[int]) -> bool:
-        return 2 * len(processes) > len(self.members)
 
     def upto(self, row: int) -> set[int]:
         return self.past[row] | {row}
@@ -156,7 +204,7 @@ def leader_quorum(run: Run) -> set[Hashable]:
                 and not f["raft.message_reject"]
             ):  # fmt: skip
                 voters.add(run.trace.processes.index(f["peer"]))
-        if not run.majority(voters):
+        if not run.agree(state, voters):
             broken.add((p, term))
     return broken
 
@@ -240,12 +288,98 @@ def commit_quorum(run: Run) -> set[Hashable]:
         index, term = s["commit"], s["log"][s["commit"] - 1][0]
         seen = [run.states[r] for r in run.upto(s["row"])]
         stored = {o["process"] for o in seen if len(o["log"]) >= index and o["log"][index - 1][0] == term}
-        if not run.majority(stored):
+        if not run.agree(s, stored):
             broken.add(s["row"])
     return broken
 
 
+def configuration_change(run: Run) -> set[Hashable]:
+    """A leader's configuration that is appended while the one before is not committed, or that need not overlap it."""
+    broken: set[Hashable] = set()
+    for row, s in run.states.items():
+        before = s["before"]
+        if not run.leads(s) or not before or "raft.entry_configurations" not in s["fields"]:
+            continue
+        for index in range(s["fields"]["raft.log_from"], len(s["log"]) + 1):
+            term, digest = s["log"][index - 1]
+            if digest not in run.configurations or term != s["term"] or _same_entry(before["log"], s["log"], index):
+                continue
+            last, (old, old_outgoing) = run.latest(s["log"][: index - 1])
+            new, outgoing = run.configurations[digest]
+            own = _has(s["log"], s["commit"], s["term"]) if s["commit"] else False
+            joint = outgoing == old and not old_outgoing
+            kept = (new, outgoing) == (old, old_outgoing)
+            left = not outgoing and bool(old_outgoing) and new == old
+            single = not outgoing and not old_outgoing and len(new ^ old) == 1 and own
+            if last > s["commit"] or not (joint or kept or left or single):
+                broken.add((row, index))
+    return broken
+
+
+def _same_entry(a: list[Entry], b: list[Entry], index: int) -> bool:
+    return a[:index] == b[:index]
+
+
+def configuration_in_use(run: Run) -> set[Hashable]:
+    """Elections won and commits by counting, by another configuration than the latest in the log before or, where the
+    event changes that, after."""
+    broken: set[Hashable] = set()
+    won = [s for s in run.first_leading().values() if s["before"]]
+    for s in [*won, *_commits(run)]:
+        before = s["before"]
+        (old_at, old), (new_at, new) = run.latest(before["log"]), run.latest(s["log"])
+        fits = before["members"] == old
+        if (old_at, before["log"][:old_at]) != (new_at, s["log"][:new_at]):
+            fits = fits or s["members"] == new or before["members"] == new
+        if not fits:
+            broken.add(s["row"])
+    return broken if run.configurations else set()
+
+
+def snapshot_safety(run: Run) -> set[Hashable]:
+    """Snapshots of what nobody knew to be committed before, that contradict something, or that take a process back."""
+    said: dict[int, set[int]] = defaultdict(set)
+    states: dict[int, set[str]] = defaultdict(set)
+    for s in run.states.values():
+        f = s["fields"]
+        for index, (term, _) in enumerate(s["log"][: s["commit"] or 0], 1):
+            said[index].add(term)
+        if "raft.apply_index" in f:
+            said[f["raft.apply_index"]].add(f["raft.apply_term"])
+        if "raft.snapshot_index" in f:
+            said[f["raft.snapshot_index"]].add(f["raft.snapshot_term"])
+            states[f["raft.snapshot_index"]].add(f["raft.snapshot_digest"])
+    broken: set[Hashable] = set()
+    for row, s in run.states.items():
+        index = s["fields"].get("raft.snapshot_index")
+        if not index:
+            continue
+        taken = s["fields"]["name"] == "raft.take_snapshot"
+        seen = run.upto(row) if taken else run.past[row]
+        if taken:
+            seen = {r for r in seen if run.states[r]["process"] == s["process"]}
+        covered = any((run.states[r]["commit"] or 0) >= index for r in seen)
+        if not covered or len(said[index]) > 1 or len(states[index]) > 1 or (not taken and _back(run, row) > index):
+            broken.add(row)
+    return broken
+
+
+def _back(run: Run, row: int) -> int:
+    """What a process had applied since it started, where it knew at least as much to be committed."""
+    s = run.states[row]
+    applied, before = 0, s["before"]
+    commit = before["commit"] or 0
+    while before and before["kind"] is not Kind.RESTART:
+        applied = max(applied, before["fields"].get("raft.apply_index", 0))
+        before = before["before"]
+    recorded = "raft.apply_index" in run.trace
+    return min(applied, commit) if recorded else commit
+
+
 COUNTED = {
+    "raft.configuration-change": configuration_change,
+    "raft.configuration-in-use": configuration_in_use,
+    "raft.snapshot-safety": snapshot_safety,
     "raft.election-safety": election_safety,
     "raft.term-monotonic": term_monotonic,
     "raft.commit-index-monotonic": commit_index_monotonic,

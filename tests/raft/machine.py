@@ -16,6 +16,8 @@ from tracekit.trace.trace import Trace
 
 Entry = tuple[int, str]
 Step = tuple[int, int, int, int]
+Members = tuple[tuple[str, ...], tuple[str, ...]]
+"""Voters, and those of the outgoing configuration."""
 MISTAKES = 8
 """How often a step breaks its rule: once in so many, where mistakes are wanted."""
 
@@ -33,6 +35,7 @@ class Process:
     stored: dict[str, int] = field(default_factory=dict)
     up: bool = True
     told: dict[str, Any] = field(default_factory=dict)
+    members: Members = ((), ())
 
     @property
     def last(self) -> tuple[int, int]:
@@ -44,7 +47,9 @@ class Machine:
 
     def __init__(self, processes: int, sparse: bool) -> None:
         names = [f"n{i}" for i in range(processes)]
-        self.processes = [Process(name) for name in names]
+        self.first: Members = (tuple(names), ())
+        self.configurations: dict[str, Members] = {}
+        self.processes = [Process(name, members=self.first) for name in names]
         self.builder = TraceBuilder(names, Run(n=processes))
         self.sparse = sparse
         self.flying: list[dict[str, Any]] = []
@@ -55,21 +60,38 @@ class Machine:
     def record(self, p: Process, name: str, kind: str = "internal", **fields: Any) -> None:
         """One row; sparse rows leave out what did not change."""
         state = {"raft.term": p.term, "raft.role": p.role, "raft.vote": p.vote, "raft.commit": p.commit}
+        state |= {"raft.voters": list(p.members[0]), "raft.voters_outgoing": list(p.members[1])}
         if self.sparse and kind != "restart":
             state = {k: v for k, v in state.items() if p.told.get(k) != v}
             if "raft.term" in state:
                 state["raft.vote"] = p.vote
+            if "raft.voters" in state or "raft.voters_outgoing" in state:
+                state |= {"raft.voters": list(p.members[0]), "raft.voters_outgoing": list(p.members[1])}
         p.told.update(state)
         self.builder.add({"process": p.name, "kind": kind, "name": name, **state, **fields})
 
-    def change(self, p: Process, start: int, entries: list[Entry]) -> dict[str, Any]:
-        """Splices the log; the fields that record it."""
+    def change(self, p: Process, start: int, entries: list[Entry], late: bool = False) -> dict[str, Any]:
+        """Splices the log; the fields that record it. late: the process goes on with the configuration that it had."""
         p.log[start - 1 :] = entries
-        return {
+        if not late:
+            self.use_latest(p)
+        fields: dict[str, Any] = {
             "raft.log_from": start,
             "raft.entry_terms": [t for t, _ in entries],
             "raft.entry_digests": [d for _, d in entries],
         }
+        if any(d in self.configurations for _, d in entries):
+            texts = [self.configurations.get(d, ((), ())) for _, d in entries]
+            fields["raft.entry_configurations"] = [" / ".join(" ".join(g) for g in t if g) for t in texts]
+        return fields
+
+    def use_latest(self, p: Process) -> None:
+        latest = [self.configurations[d] for _, d in p.log if d in self.configurations]
+        p.members = latest[-1] if latest else self.first
+
+    def agree(self, p: Process, names: set[str]) -> bool:
+        """Whether majorities of the configuration that a process uses are among some processes."""
+        return all(2 * len(names & set(group)) > len(group) for group in p.members if group)
 
     def send(self, p: Process, to: str, name: str, **content: Any) -> None:
         self.messages += 1
@@ -100,9 +122,65 @@ class Machine:
         elif what < 15:
             if p.applied < p.commit:
                 self.apply(p, mistake)
-        elif which < 4:
-            p.up, p.role = False, "follower"
-            self.record(p, "raft.crash", "crash")
+        elif what == 15:
+            if which < 4:
+                p.up, p.role = False, "follower"
+                self.record(p, "raft.crash", "crash")
+        elif what == 16:
+            self.take_snapshot(p, which, mistake)
+        elif what == 17:
+            self.send_snapshot(leader, self.processes[which % len(self.processes)])
+        else:
+            self.propose_members(leader, which, mistake)
+
+    def take_snapshot(self, p: Process, which: int, mistake: bool) -> None:
+        index = len(p.log) if mistake and which < 6 else p.applied
+        if 0 < index <= len(p.log):
+            digest = "s?" if mistake and which >= 6 else f"s{index}"
+            what = {"index": index, "term": p.log[index - 1][0], "digest": digest}
+            self.record(p, "raft.take_snapshot", **{f"raft.snapshot_{key}": value for key, value in what.items()})
+
+    def send_snapshot(self, p: Process, q: Process) -> None:
+        if q is not p and 0 < p.applied <= len(p.log):
+            self.send(p, q.name, "raft.install_snapshot", index=p.applied, entries=p.log[: p.applied])
+
+    def on_install_snapshot(self, p: Process, m: dict[str, Any], mistake: bool) -> Any:
+        index, entries = m["index"], m["entries"]
+        if m["term"] < p.term or (index <= p.commit and not mistake):
+            return {}, None
+        change = {}
+        if p.log[:index] != entries:
+            p.log = list(entries)
+            self.use_latest(p)
+        elif mistake:
+            change = self.change(p, index + 1, [])
+        p.role, p.commit, p.applied = "follower", index, index
+        term = entries[-1][0]
+        snapshot = {"raft.snapshot_index": index, "raft.snapshot_term": term, "raft.snapshot_digest": f"s{index}"}
+        return snapshot | change, None
+
+    def propose_members(self, p: Process, which: int, mistake: bool) -> None:
+        """The next step of a change of members, where the rules allow one; or any, at any time."""
+        if p.role != "leader":
+            return
+        places = [i for i, (_, d) in enumerate(p.log, 1) if d in self.configurations]
+        own = 0 < p.commit <= len(p.log) and p.log[p.commit - 1][0] == p.term
+        if not mistake and (max(places, default=0) > p.commit or not own):
+            return
+        voters, outgoing = p.members
+        names = [q.name for q in self.processes]
+        wanted = tuple(n for i, n in enumerate(names) if (which + 1) >> i & 1) or (names[0],)
+        if outgoing and not (mistake and which % 2):
+            new: Members = (voters, ())
+        elif len(set(wanted) ^ set(voters)) == 1 or (mistake and which % 3 == 0):
+            new = (wanted, ())
+        else:
+            new = (wanted, voters)
+        self.commands += 1
+        digest = f"members {self.commands}"
+        self.configurations[digest] = new
+        change = self.change(p, len(p.log) + 1, [(p.term, digest)], late=mistake and which % 4 == 0)
+        self.record(p, "raft.change_configuration", **change)
 
     def campaign(self, p: Process) -> None:
         p.term, p.role, p.vote, p.votes = p.term + 1, "candidate", p.name, {p.name}
@@ -133,7 +211,7 @@ class Machine:
         """Commits the largest index that the rules allow, or one drawn."""
         allowed = [
             i for i in range(p.commit + 1, len(p.log) + 1)
-            if p.log[i - 1][0] == p.term and 2 * (1 + sum(s >= i for s in p.stored.values())) > len(self.processes)
+            if p.log[i - 1][0] == p.term and self.agree(p, {p.name} | {n for n, s in p.stored.items() if s >= i})
         ]  # fmt: skip
         goal = which % (len(p.log) + 1) if mistake else max(allowed, default=p.commit)
         if goal != p.commit:
@@ -173,7 +251,7 @@ class Machine:
     def on_request_vote_response(self, p: Process, m: dict[str, Any], mistake: bool) -> Any:
         if p.role == "candidate" and m["term"] == p.term and not m["reject"]:
             p.votes.add(m["from"])
-            if 2 * len(p.votes) > len(self.processes) or mistake:
+            if self.agree(p, p.votes) or mistake:
                 p.role, p.stored = "leader", {}
         return {}, None
 
@@ -220,6 +298,6 @@ def play(steps: list[Step], processes: int, mistakes: bool, sparse: bool) -> Tra
 
 
 STEPS = st.lists(
-    st.tuples(st.integers(0, 15), st.integers(0, 3), st.integers(0, 11), st.integers(0, MISTAKES - 1)), max_size=90
+    st.tuples(st.integers(0, 19), st.integers(0, 3), st.integers(0, 11), st.integers(0, MISTAKES - 1)), max_size=90
 )
 PROCESSES = st.integers(2, 4)

@@ -43,10 +43,18 @@ def test_nothing_to_say_without_raft(name: str) -> None:
     assert not checks()[name].applies(Execution(builder.build()))
 
 
+OWN_EVENTS = {
+    "raft.configuration-change": "change_configuration",
+    "raft.configuration-in-use": "change_configuration",
+    "raft.snapshot-safety": "take_snapshot",
+}
+"""Checks about what does not occur in every run of Raft, and an event that says that it does."""
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_events_without_any_field_are_unknown(name: str) -> None:
     builder = TraceBuilder()
-    builder.add({"process": "a", "kind": "internal", "name": "raft.state"})
+    builder.add({"process": "a", "kind": "internal", "name": f"raft.{OWN_EVENTS.get(name, 'state')}"})
     execution = Execution(builder.build())
     result = checks()[name].run(execution, Options())
     assert result.verdict is Verdict.UNKNOWN
@@ -58,9 +66,12 @@ def test_fields_of_wrong_types_do_not_crash(name: str) -> None:
     builder = TraceBuilder()
     for kind in ("internal", "send", "receive", "restart", "crash"):
         builder.add({
-            "process": "a", "kind": kind, "name": "raft.become_leader", "raft.term": "seven", "raft.role": 3,
+            "process": "a", "kind": kind, "name": f"raft.{OWN_EVENTS.get(name, 'become_leader')}",
+            "raft.term": "seven", "raft.role": 3,
             "raft.vote": 1.5, "raft.commit": [1], "raft.log_from": "x", "raft.entry_terms": "y",
-            "raft.voters": True, "raft.entry_digests": [1, 2], "raft.apply_index": "z",
+            "raft.voters": True, "raft.entry_digests": [1, 2], "raft.apply_index": "z", "raft.snapshot_index": "s",
+            "raft.snapshot_term": 2.5, "raft.snapshot_digest": 3, "raft.entry_configurations": "n1",
+            "raft.effective": 4,
         })  # fmt: skip
     result = checks()[name].run(Execution(builder.build()), Options())
     assert result.verdict is Verdict.UNKNOWN

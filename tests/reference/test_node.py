@@ -15,7 +15,6 @@ from reference_impls.protocols.raft.messages import (
     AppendEntriesResponse,
     ClientRequest,
     ClientResponse,
-    PreVote,
     PreVoteResponse,
     RequestVote,
     RequestVoteResponse,

@@ -7,7 +7,7 @@ import numpy as np
 from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN, times
 from tracekit.checks.raft.evidence import not_recorded, violation
-from tracekit.checks.raft.history import UNKNOWN, Int64, raft_history, raft_occurs
+from tracekit.checks.raft.history import UNKNOWN, Int64, configurations_occur, raft_history
 from tracekit.checks.raft.logged import LoggedConfigurations, Members, logged_configurations
 from tracekit.execution import Execution, Options
 from tracekit.kernels.raft import DEPTH
@@ -22,7 +22,7 @@ SAYS = {
 }
 
 
-@domain_check("raft.configuration-change", applies=raft_occurs)
+@domain_check("raft.configuration-change", applies=configurations_occur)
 def configuration_change(execution: Execution, options: Options) -> CheckResult:
     """A leader appends a configuration only when that is safe: one at a time, each overlapping the one before it.
 

@@ -7,7 +7,7 @@ import numpy as np
 from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN, times
 from tracekit.checks.raft.evidence import not_recorded, violation
-from tracekit.checks.raft.history import UNKNOWN, Bool, Int64, raft_history, raft_occurs
+from tracekit.checks.raft.history import UNKNOWN, Bool, Int64, configurations_occur, raft_history
 from tracekit.checks.raft.leader_commits import leader_commits
 from tracekit.checks.raft.logged import LoggedConfigurations, logged_configurations
 from tracekit.execution import Execution, Options
@@ -15,7 +15,7 @@ from tracekit.kernels.raft import DEPTH
 from tracekit.results import CheckResult, Violation
 
 
-@domain_check("raft.configuration-in-use", applies=raft_occurs)
+@domain_check("raft.configuration-in-use", applies=configurations_occur)
 def configuration_in_use(execution: Execution, options: Options) -> CheckResult:
     """Elections and commits go by the configuration that is in effect: the latest one in the process's log.
 
@@ -47,7 +47,11 @@ def configuration_in_use(execution: Execution, options: Options) -> CheckResult:
     """
     history, logged = execution.derive(raft_history), execution.derive(logged_configurations)
     places = np.union1d(history.elected, execution.derive(leader_commits).place)
-    if not len(places) or not (logged.of_node >= 0).any():
+    if not (logged.of_node >= 0).any():
+        happen = bool(history.named("raft.change_configuration").any())
+        missing = not_recorded(history, "raft.entry_configurations") if happen else ()
+        return CheckResult(reasons=missing, applicable=False)
+    if not len(places):
         return CheckResult(applicable=False)
     missing = not_recorded(history, "raft.voters")
     if missing:

@@ -57,6 +57,18 @@ def raft_occurs(execution: Execution) -> bool:
     return any(name in trace.columns for name in STATE) or any(name.startswith("raft.") for name in trace.names)
 
 
+def configurations_occur(execution: Execution) -> bool:
+    """Whether the trace has any change of the members of a Raft cluster."""
+    return "raft.entry_configurations" in execution.trace.columns or (
+        "raft.change_configuration" in execution.trace.names
+    )
+
+
+def snapshots_occur(execution: Execution) -> bool:
+    """Whether the trace has any snapshot of a Raft server's state."""
+    return "raft.snapshot_index" in execution.trace.columns or "raft.take_snapshot" in execution.trace.names
+
+
 @dataclass(frozen=True, eq=False)
 class RaftHistory:
     """State of every process after every event; -1 where it is not known.

@@ -11,7 +11,7 @@ from tracekit.checks.evidence import SHOWN, times
 from tracekit.checks.raft.commit_stability import highest_so_far
 from tracekit.checks.raft.configuration import NO, UNDECIDED, YES
 from tracekit.checks.raft.evidence import not_recorded, violation
-from tracekit.checks.raft.history import UNKNOWN, Bool, Int64, RaftHistory, raft_history, raft_occurs, several
+from tracekit.checks.raft.history import UNKNOWN, Bool, Int64, RaftHistory, raft_history, several, snapshots_occur
 from tracekit.checks.raft.logs import RaftLogs, raft_logs
 from tracekit.checks.raft.order import order
 from tracekit.execution import Execution, Options
@@ -46,7 +46,7 @@ class Snapshots:
         return len(self.place)
 
 
-@domain_check("raft.snapshot-safety", applies=raft_occurs)
+@domain_check("raft.snapshot-safety", applies=snapshots_occur)
 def snapshot_safety(execution: Execution, options: Options) -> CheckResult:
     """A snapshot stands for committed entries, agrees with what is known of them, and never takes a process back.
 
