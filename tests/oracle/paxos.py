@@ -26,8 +26,8 @@ class Run:
         self.majority = len(self.acceptors) // 2 + 1
         self.past = _pasts(self.rows)
         own = ("send", "internal")
-        self.promises = self._by_state("promised") or self._named("promise", own)
-        self.acceptances = self._by_state("accepted_ballot") or self._named("accepted", own)
+        self.promises = self._acts("promised", "promise")
+        self.acceptances = self._acts("accepted_ballot", "accepted")
         self.any_promises = self._by_state("promised") + [
             s for s in self._named("promise", own) if "paxos.promised" not in self.rows[s[0]]
         ]
@@ -47,6 +47,15 @@ class Run:
     def _by_state(self, field: str) -> list[tuple[Any, ...]]:
         places = [i for i, row in enumerate(self.rows) if f"paxos.{field}" in row]
         return [self._step(i, field, "accepted_value") for i in places]
+
+    def _acts(self, field: str, name: str) -> list[tuple[Any, ...]]:
+        """By state, where the process records it; else what it tells of for the first time."""
+        acts = self._by_state(field)
+        recording = {process for _, process, *_ in acts}
+        for step in self._named(name, ("send", "internal")):
+            if step[1] not in recording and not any(step[1:4] == known[1:4] for known in acts):
+                acts.append(step)
+        return sorted(acts, key=lambda step: int(step[0]))
 
     def _named(self, name: str, kinds: Sequence[str] = ()) -> list[tuple[Any, ...]]:
         places = [

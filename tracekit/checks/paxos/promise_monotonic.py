@@ -6,7 +6,7 @@ import numpy as np
 
 from tracekit.checks.evidence import SHOWN, recorded
 from tracekit.checks.paxos.evidence import paxos_check, violation
-from tracekit.checks.paxos.history import NONE, Bool, Int64, PaxosHistory, Steps, distinct, paxos_history
+from tracekit.checks.paxos.history import NONE, Bool, Int64, PaxosHistory, Steps, distinct, firsts, paxos_history
 from tracekit.execution import Execution, Options
 from tracekit.results import CheckResult, Violation
 
@@ -32,8 +32,8 @@ def promise_monotonic(execution: Execution, options: Options) -> CheckResult:
         acceptances (paxos.accepted) that it sends, with paxos.ballot. paxos.instance where there are several.
 
     Cannot see
-        A promise that was not recorded. Where only messages are recorded, an old promise that is sent once more looks
-        like a new one.
+        A promise that was not recorded. Where a process records messages only, a promise or an acceptance that it
+        tells of again is taken for the first one.
 
     Cost
         Sorting the steps of the acceptors.
@@ -79,21 +79,28 @@ def _unrecorded(history: PaxosHistory) -> tuple[str, ...]:
 
 
 def _own(history: PaxosHistory) -> tuple[Steps, Steps]:
-    """Promises and acceptances as acts: by state where any is recorded, an acceptance only where it changed."""
-    execution = history.execution
-    trace = execution.trace
-    promises, acceptances = history.promises, history.acceptances
-    if recorded(execution, "paxos.promised"):
-        promises = promises[trace.columns["paxos.promised"].present[promises.row]]
-    if recorded(execution, "paxos.accepted_ballot"):
-        acceptances = acceptances[trace.columns["paxos.accepted_ballot"].present[acceptances.row]]
-        _, pair = distinct(acceptances.process, acceptances.instance)
-        order = np.argsort(pair, kind="stable")
-        ballot, pair = acceptances.ballot[order], pair[order]
-        same = np.zeros(len(order), np.bool_)
-        same[order[1:]] = (pair[1:] == pair[:-1]) & (ballot[1:] == ballot[:-1])
-        acceptances = acceptances[~same]
-    return promises, acceptances
+    """Promises and acceptances as acts: an acceptance by state only where the state changed."""
+    promises, _ = _acts(history, history.promises, "paxos.promised")
+    acceptances, by_state = _acts(history, history.acceptances, "paxos.accepted_ballot")
+    _, pair = distinct(acceptances.process, acceptances.instance)
+    order = np.argsort(pair, kind="stable")
+    ballot, pair, state = acceptances.ballot[order], pair[order], by_state[order]
+    same = np.zeros(len(order), np.bool_)
+    same[order[1:]] = (pair[1:] == pair[:-1]) & (ballot[1:] == ballot[:-1]) & state[1:]
+    return promises, acceptances[~same]
+
+
+def _acts(history: PaxosHistory, steps: Steps, field: str) -> tuple[Steps, Bool]:
+    """The steps by state, of processes that record it; of others those that they tell of, each the first time."""
+    column = history.execution.trace.columns.get(field)
+    by_state = np.zeros(len(steps), np.bool_)
+    if column is not None and recorded(history.execution, field):
+        by_state = column.present[steps.row]
+    told = np.flatnonzero(~by_state & ~np.isin(steps.process, steps.process[by_state]))
+    mine = steps[told]
+    told = told[firsts(mine.process, mine.instance, mine.ballot)]
+    chosen = np.sort(np.concatenate([np.flatnonzero(by_state), told]))
+    return steps[chosen], by_state[chosen]
 
 
 def _promised_before(history: PaxosHistory, promises: Steps, acceptances: Steps) -> Int64:
