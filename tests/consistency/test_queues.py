@@ -67,3 +67,12 @@ def test_many_stacks_at_once_are_one_graph(wrong: bool) -> None:
     if wrong:
         [violation] = found.violations
         assert "it was empty" in violation.summary or "the top was" in violation.summary
+
+
+def test_stacks_of_many_unanswered_pushes_are_left_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stacks, "MOST", 2000)
+    crashed = [Op("push", i, None, "info", i, None) for i in range(40)]
+    found = judged([*crashed, *pairs(20, wrong=False)], "stack")
+    assert found is not None and found.verdict is Verdict.UNKNOWN
+    [reason] = found.reasons
+    assert "of them never answered" in reason and "more than 2000 tops of stacks" in reason

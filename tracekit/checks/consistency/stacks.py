@@ -97,16 +97,18 @@ class _Stack:
                 layers[mask.bit_count()][mask] = set(tops)
         for size, layer in enumerate(layers):
             self.full = sum(map(len, layer.values())) > MOST
-            if self.full or self.budget.left < 0:
-                return {}
+            following = layers[min(size + 1, len(layers) - 1)]
             for mask, gathered in layer.items():
+                self.full = self.full or len(following) > MOST
+                if self.full or self.budget.left < 0:
+                    return {}
                 top = frozenset(gathered)
                 for op, bit in self._next(mask):
                     after = self._after(op, top)
                     if after and op == entry:
                         found[mask] = found.get(mask, frozenset()) | after
                     elif after:
-                        layers[size + 1].setdefault(mask | bit, set()).update(after)
+                        following.setdefault(mask | bit, set()).update(after)
         return found
 
     def _next(self, mask: int) -> list[tuple[int, int]]:
