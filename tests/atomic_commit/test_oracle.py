@@ -39,6 +39,8 @@ def results(judged: Trace) -> dict[str, CheckResult]:
 
 
 def compare(rows: list[Row]) -> dict[str, CheckResult]:
+    # A participant without any event counts as one that is not recorded: here every one has an event
+    rows = [{"process": name, "kind": "internal", "name": "commit.init"} for name in NAMES] + rows
     found, run = results(trace(rows)), oracle.Run(rows)
     listed = all(run.participants(t) for t in run.txns)
     told = {field for row in rows for field in row}

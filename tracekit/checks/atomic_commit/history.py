@@ -240,15 +240,14 @@ def _values(execution: Execution, name: str, values: dict[str, int] | None, txn:
     happened = trace.kind != Kind.FAULT
     lost = happened & (strange | ((code >= 0) & (txn < 0)))
     rows = np.flatnonzero(happened & (code >= 0) & (txn >= 0))
-    if not lost.any():
-        return rows, code[rows], ""
+    return rows, code[rows], _unusable(execution, name, lost, strange, values or {}) if lost.any() else ""
+
+
+def _unusable(execution: Execution, name: str, lost: Bool, strange: Bool, values: dict[str, int]) -> str:
     first = int(np.flatnonzero(lost)[0])
-    why = f"is neither {' nor '.join(values)}" if strange[first] and values else "stands without commit.txn"
-    return (
-        rows,
-        code[rows],
-        f"{times(int(lost.sum()), 'value')} of {name} cannot be used: at {trace.event(first)} it {why}",
-    )
+    why = f"is neither {' nor '.join(values)}" if strange[first] else "stands without commit.txn"
+    count, at = times(int(lost.sum()), "value"), execution.trace.event(first)
+    return f"{count} of {name} cannot be used: at {at} it {why}"
 
 
 def _listed(execution: Execution, txn: Int64) -> tuple[tuple[str, ...], Marks]:
