@@ -94,6 +94,9 @@ class Cluster:
         """The run ends so long from now."""
         self.simulator.end = self.simulator.now + after_ns
 
+    def rest(self) -> None:
+        """A simulation ends by itself when nothing is left to do."""
+
     # World
 
     def is_up(self, name: str) -> bool:

@@ -92,6 +92,9 @@ class Stage(Protocol):
     def end(self, after_ns: int) -> None:
         """The run ends so long from now."""
 
+    def rest(self) -> None:
+        """The run ends when nothing is left to do: no message is under way, and no process sends any more."""
+
 
 class Workload(Protocol):
     """What is done with the nodes: clients, from the first request to a calm end; made anew for every run."""

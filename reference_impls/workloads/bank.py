@@ -132,6 +132,8 @@ class BankWorkload:
         """Nothing is lost here, so after the last transfer the run comes to rest by itself."""
         self.stage = stage
         stage.on_event("bank.transfer", self._arrived)
+        if not self.total:
+            stage.rest()
 
     def completed(self, operations: int) -> None:
         """The bank has no clients."""
@@ -144,6 +146,7 @@ class BankWorkload:
         self.stage.progress(self.arrived, self.total)
         if self.arrived == self.total:
             self.stage.heal()
+            self.stage.rest()
 
 
 def quota(simulation: Simulation, place: int) -> Mapping[str, int]:

@@ -139,11 +139,16 @@ def test_a_protocol_that_needs_a_bound_on_delay_is_told_that_there_is_none() -> 
     assert trace.run.broken_assumptions == (f"async network: {TIMED[0]} needs one that is sync",)
 
 
-def test_a_lost_disk_and_no_operations_at_all() -> None:
+def test_a_lost_disk() -> None:
     trace = RAFT.simulate(over_tcp(3, 100, faults=("disk-loss",)), None)
     assert trace.run.broken_assumptions == ("disk-loss: raft does not claim to tolerate it",)
     assert any(row.get("name") == "raft.init" and row["kind"] == "restart" for row in rows_of(trace))
-    assert analyze(RAFT.simulate(over_tcp(1, 0), None)).exit_code == 0
+
+
+@pytest.mark.parametrize("name", ["raft", "abd", "chandy-lamport"])
+def test_no_operations_at_all(name: str) -> None:
+    trace = protocols()[name].simulate(over_tcp(2, 0), None)
+    assert analyze(trace).exit_code == 0
 
 
 class Ticker:

@@ -96,6 +96,8 @@ def physical(execution: Execution, options: Options) -> CheckResult:
     facts, remark = _measured(execution, readings, _fell(execution)) if len(readings) else ({}, "")
     if not _declared(execution):
         return CheckResult(applicable=False, facts=facts, remark=remark, method="no bound on skew is declared")
+    if not trace.is_kind(Kind.RECEIVE).any():
+        return CheckResult(applicable=False, method="no message was received")
     if not len(readings):
         timed = int((time.present & (trace.kind != Kind.FAULT)).sum())
         return CheckResult(reasons=(f"of {timed:,} events with a time, no two are the ends of one message",))

@@ -21,7 +21,6 @@ DESIGN = Design(
     arguments=quota,
     channels={"reliable": True},
     quiescent=True,
-    transports=("sim",),  # the bank ends when nothing is left to do, which only a simulator can see
     default_nodes=4,
     minimum_nodes=2,
 )

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from reference_impls.runtime.faults import Nemesis
-from reference_impls.runtime.network import NETWORKS
+from reference_impls.runtime.network import NETWORKS, SECOND
 from reference_impls.runtime.plan import Plan
 from reference_impls.runtime.process import Process
 from reference_impls.runtime.tcp.clients import Client
@@ -262,6 +262,11 @@ class ProcessCluster:
     def end(self, after_ns: int) -> None:
         """The run ends so long from now."""
         self._spawn(self._calm(after_ns, lambda: None if self._over.done() else self._over.set_result(None)))
+
+    def rest(self) -> None:
+        """The run ends after a calm second in which no message has passed."""
+        passed = self._proxy.passed
+        self.settle(SECOND, lambda: self.end(0) if self._proxy.passed == passed else self.rest())
 
     # World
 

@@ -45,6 +45,7 @@ class Proxy:
     Attributes
     ----------
     connections: by the processes' names; only the latest of each.
+    passed: how many messages have come to it.
     on_hello, on_told: called when a process has connected, and with what it tells.
     on_error: called with an error in one of these, or in what a process has sent.
     """
@@ -54,6 +55,7 @@ class Proxy:
         self.now = now
         self.secret = secret
         self.connections: dict[str, Connection] = {}
+        self.passed = 0
         self.on_hello: Callable[[str], None] = lambda name: None
         self.on_told: Callable[[str, Told], None] = lambda name, told: None
         self.on_error: Callable[[Exception], None] = lambda error: None
@@ -149,6 +151,7 @@ class Proxy:
                 connection.pings.pop(frame.number).set_result(None)
 
     def _route(self, envelope: Envelope) -> None:
+        self.passed += 1
         for arrival in self.network.arrivals(envelope.sender, envelope.to, self.now()):
             # What is due at one time arrives in the order sent.
             heappush(self._heap, (arrival, next(self._pushed), envelope))

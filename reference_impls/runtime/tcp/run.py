@@ -18,6 +18,7 @@ from reference_impls.runtime.tcp.cluster import ProcessCluster
 from tracekit.errors import TracekitError
 from tracekit.protocols import Simulation
 from tracekit.reading import read_trace
+from tracekit.trace.columns import from_values
 from tracekit.trace.join import join
 from tracekit.trace.schema import NEMESIS
 from tracekit.trace.trace import Trace
@@ -113,8 +114,8 @@ def _joined(cluster: ProcessCluster) -> Trace:
     names = [*cluster.nodes, *cluster.clients]
     trace = join(traces)
     coverage = {name: {"start": True, "end": log.complete} for name, log in zip(names, traces, strict=False)}
-    return replace(
-        trace,
-        columns={name: column for name, column in trace.columns.items() if name not in ("source", "line")},
-        run=replace(trace.run, clocks=dict.fromkeys((*names, NEMESIS), CLOCK), coverage=coverage),
-    )
+    columns = {name: column for name, column in trace.columns.items() if name not in ("source", "line")}
+    if "op" in columns:  # a log without any value has no such column; but its operations have one: nothing
+        columns.setdefault("value", from_values([None] * len(trace)))
+    clocks = dict.fromkeys((*names, NEMESIS), CLOCK)
+    return replace(trace, columns=columns, run=replace(trace.run, clocks=clocks, coverage=coverage))
