@@ -137,7 +137,7 @@ class Machine:
         index = len(p.log) if mistake and which < 6 else p.applied
         if 0 < index <= len(p.log):
             digest = "s?" if mistake and which >= 6 else f"s{index}"
-            what = {"index": index, "term": p.log[index - 1][0], "digest": digest}
+            what: dict[str, Any] = {"index": index, "term": p.log[index - 1][0], "digest": digest}
             self.record(p, "raft.take_snapshot", **{f"raft.snapshot_{key}": value for key, value in what.items()})
 
     def send_snapshot(self, p: Process, q: Process) -> None:

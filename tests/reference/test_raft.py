@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 
-from reference_impls.catalogue import protocols
+from reference_impls.catalogue import designs, protocols
 from reference_impls.protocols.raft.mutants import BUGS
+from reference_impls.runtime.reference import plan_of
 from reference_impls.workloads.kv import THINK
 from reference_impls.workloads.kv_workload import SETTLE
 from tests.reference.oracle import Replay, rows_of, stale_reads
@@ -56,6 +58,49 @@ def test_clusters_of_other_sizes(nodes: int) -> None:
 
 
 ORACLE = {"consistency.linearizable": "stale-read"}
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"reads": "lease", "compaction": "10"}, {"reads": "log", "membership": "single"}, {"effective": "apply"},
+        {"membership": "single", "effective": "apply", "compaction": "10"},
+        {"membership": "none", "compaction": "never"},
+    ],
+)  # fmt: skip
+def test_other_settings_break_no_rule_either(settings: dict[str, str]) -> None:
+    names = set()
+    for seed in range(3):
+        rows = rows_of(simulate(Simulation(5, seed, operations=120, settings=settings)))
+        assert Replay(rows).run() == set()
+        assert stale_reads(rows) == []
+        names |= {row.get("name") for row in rows}
+    assert ("raft.change_configuration" in names) == (settings.get("membership") != "none")
+    assert ("raft.take_snapshot" in names) == (settings.get("compaction") != "never")
+
+
+def test_what_the_extensions_are_about_happens_in_runs() -> None:
+    rows = [row for seed in range(4) for row in rows_of(run(seed, NETWORKS[seed % 3]))]
+    names = {row["name"] for row in rows if "name" in row}
+    assert names >= {
+        "raft.take_snapshot", "raft.install_snapshot", "raft.change_configuration", "raft.timeout_now",
+        "raft.become_pre_candidate",
+    }  # fmt: skip
+    assert any(row.get("raft.voters_outgoing") for row in rows)
+    assert any(row.get("raft.role") == "learner" for row in rows)
+    assert any("raft.snapshot_index" in row for row in rows if row["kind"] == "receive")
+
+
+def test_leases_rest_on_clocks() -> None:
+    for fault in ("clock-drift", "clock-step"):
+        simulation = Simulation(3, 1, faults=(fault,), operations=300, settings={"reads": "lease"})
+        assert simulate(simulation).run.broken_assumptions == (f"{fault}: raft does not claim to tolerate it",)
+        assert simulate(replace(simulation, settings={})).run.broken_assumptions == ()
+    kinds = {
+        fault for seed in range(30)
+        for fault in plan_of(designs()["raft"], Simulation(3, seed, settings={"reads": "lease"})).schedule.kinds
+    }  # fmt: skip
+    assert kinds == set(PROTOCOL.faults) - {"clock-drift", "clock-step"}
 
 
 SEEDS = {

@@ -11,7 +11,7 @@ from tracekit.checks.raft.history import UNKNOWN, Bool, Int64, configurations_oc
 from tracekit.checks.raft.leader_commits import leader_commits
 from tracekit.checks.raft.logged import LoggedConfigurations, logged_configurations
 from tracekit.execution import Execution, Options
-from tracekit.kernels.raft import DEPTH
+from tracekit.kernels.raft import DEPTH, ROOT
 from tracekit.results import CheckResult, Violation
 
 
@@ -90,26 +90,42 @@ def _at_once(logged: LoggedConfigurations, places: Int64) -> tuple[Bool, Bool]:
 
 def _late(logged: LoggedConfigurations, places: Int64) -> tuple[Bool, Bool]:
     """The same where a configuration is used once it is applied: from the latest one applied to the latest one known to
-    be committed, any will do."""
-    logs, history = logged.logs, logged.logs.history
-    applied = history.column("raft.apply_index")
-    wrong, known = np.zeros(len(places), np.bool_), np.zeros(len(places), np.bool_)
-    committed = logs.entries(places, np.minimum(logged.committed[places], logs.nodes[logs.log[places], DEPTH]))
-    for i, place in enumerate(places.tolist()):
-        p = int(history.process[place])
-        begin = int(history.begin[place])
-        used = {int(logged.used[place]), int(logged.used[max(place - 1, begin)])}
-        node = int(logged.latest[committed[i]]) if committed[i] > 0 else 0 if logged.committed[place] <= 0 else UNKNOWN
-        done = 0 if not len(applied) else int(applied[begin:place].max(initial=0))
-        allowed = set()
-        while node >= 0:
-            allowed.add(int(logged.of(np.array([node]), np.array([p]))[0]))
-            if node == 0 or int(logs.nodes[node, DEPTH]) <= done:
-                break
-            node = logged.before(node)
-        known[i] = bool(allowed) and UNKNOWN not in allowed | used and node >= 0
-        wrong[i] = known[i] and not allowed & used
+    be committed, any will do; as of before the event."""
+    history = logged.logs.history
+    before = np.maximum(places - 1, 0)
+    process = history.process[before]
+    used, node = logged.used[before], _committed(logged, before)
+    newest = logged.of(node, process)
+    known = (np.minimum(used, newest) >= 0) & ~history.first[places]
+    wrong = known & (used != newest)
+    for i in np.flatnonzero(wrong).tolist():
+        begin, place = int(history.begin[before[i]]), int(before[i])
+        done = int(history.column("raft.apply_index")[begin : place + 1].max())
+        older = _back_to(logged, int(node[i]), done, process[[i]])
+        known[i] = older is not None
+        wrong[i] = older is not None and int(used[i]) not in older
     return wrong, known
+
+
+def _committed(logged: LoggedConfigurations, places: Int64) -> Int64:
+    """The nodes of the latest configurations that processes know to be committed; `ROOT`, -1 as in `latest`."""
+    logs, commit = logged.logs, logged.committed[places]
+    log = logs.log[places]
+    depth = np.where(log >= 0, logs.nodes[np.maximum(log, 0), DEPTH], 0)
+    entry = logs.entries(places, np.minimum(commit, depth))
+    found = np.where(entry >= 0, logged.latest[np.maximum(entry, 0)], UNKNOWN)
+    return np.where((commit <= 0) | ((depth == 0) & (log >= 0)), ROOT, found)
+
+
+def _back_to(logged: LoggedConfigurations, node: int, done: int, process: Int64) -> set[int] | None:
+    """The configurations before a node's, down to the one at an index or the last before it; None: not all known."""
+    found: set[int] = set()
+    while node >= 0:
+        found.add(int(logged.of(np.array([node]), process)[0]))
+        if node == ROOT or int(logged.logs.nodes[node, DEPTH]) <= done:
+            return None if UNKNOWN in found else found
+        node = logged.before(node)
+    return None
 
 
 def _told(logged: LoggedConfigurations, place: int) -> Violation:
