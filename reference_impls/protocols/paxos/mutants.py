@@ -81,8 +81,9 @@ class InventValue(PaxosNode):
     """Completes what a client asked for, which nobody put forward."""
 
     def _choose(self, attempt: Attempt) -> str:
+        free = not any(attempt.promises.values())
         chosen = super()._choose(attempt)
-        return f"{chosen} (default)" if chosen == attempt.wish and attempt.ballot % 5 == 0 else chosen
+        return f"{chosen} (default)" if free and attempt.ballot % 5 == 0 else chosen
 
 
 RESTARTS = (
