@@ -558,6 +558,55 @@ def colored_snapshots() -> Iterator[Sample]:
         yield Sample(f"snapshot-{anomaly}", about, check, anomaly, partial(trace, [*rows, *states], claims=(check,)))
 
 
+def lock_row(process: str, name: str, **fields: Any) -> Row:
+    """An event about lock l1; its times and its place in one recorder's order go by their own names."""
+    plain = {k: fields.pop(k) for k in ("index", "time_ns") if k in fields}
+    named = {f"lock.{k}": v for k, v in {"name": "l1", **fields}.items()}
+    return {"process": process, "kind": "internal", "name": f"lock.{name}", **plain, **named}
+
+
+def locks() -> Iterator[Sample]:
+    """Breaches of the rules for locks: a server, two clients, and a storage that they write to."""
+    first, second = {"holder": "c1", "token": 1}, {"holder": "c2", "token": 2}
+    lease = {"lease_ns": 400_000_000}
+    expired = [lock_row("server", "grant", **first), lock_row("server", "expire", **first)]
+    for anomaly, check, about, rows in (
+        ("held-by-two", "lock.mutual-exclusion", "The server grants the lock to c2 while c1 has it.", [
+            lock_row("server", "grant", **first), lock_row("server", "grant", **second),
+            lock_row("server", "release", **first)]),
+        ("older-token-accepted", "lock.fencing", "The storage accepts token 1 after token 2.", [
+            lock_row("storage", "accept", **second), lock_row("storage", "accept", **first)]),
+        ("token-not-larger", "lock.fencing", "The lock is granted with token 2, and then with token 1.", [
+            lock_row("server", "grant", **second), lock_row("server", "release", **second),
+            lock_row("server", "grant", **first)]),
+        ("token-given-twice", "lock.fencing", "c1 and c2 have the same token.", [
+            *expired, lock_row("server", "grant", holder="c2", token=1)]),
+        ("leases-overlap", "lock.lease", "c2 takes the lock to be its own while c1's lease goes on for 0.3 s.", [
+            lock_row("c1", "acquire", token=1, time_ns=0, **lease),
+            lock_row("c2", "acquire", token=2, time_ns=100_000_000, **lease)]),
+        ("extended-after-expiry", "lock.lease", "The server extends a lease that it has let expire.", [
+            *expired, lock_row("server", "extend", **first)]),
+        ("released-by-other", "lock.owner-release", "c1, whose lease is over, gives back what c2 holds.", [
+            *expired, lock_row("server", "grant", **second), lock_row("server", "release", by="c1", **second)]),
+        ("granted-out-of-order", "lock.timestamp-order", "Timestamp 3 is granted before timestamp 2.", [
+            lock_row("a", "grant", timestamp=3, index=0), lock_row("a", "release", timestamp=3, index=1),
+            lock_row("b", "grant", timestamp=2, index=2), lock_row("b", "release", timestamp=2, index=3)]),
+    ):  # fmt: skip
+        yield Sample(f"lock-{anomaly}", about, check, anomaly, partial(trace, rows, claims=(check,)))
+
+
+LOCKS = (
+    simulated(
+        "lock", "A lock service of three servers, two clients and a storage; everything holds.", "", "",
+        Simulation(nodes=3, seed=2, clients=2, operations=8), "lock",
+    ),
+    simulated(
+        "lamport-mutex", "Three processes exclude each other after Lamport; everything holds.", "", "",
+        Simulation(nodes=3, seed=1, operations=9), "lamport-mutex",
+    ),
+    *locks(),
+)  # fmt: skip
+
 HEALTHY_SNAPSHOTS = tuple(
     simulated(
         name, f"Three processes of a bank and their snapshots after {who}; everything holds.", "", "",
@@ -634,6 +683,7 @@ SAMPLES: tuple[Sample, ...] = (
     *PAXOS, *paxos(),
     *MULTI_PAXOS,
     *HEALTHY_COMMITMENTS, *commitments(),
+    *LOCKS,
 )  # fmt: skip
 
 

@@ -40,9 +40,9 @@ class Cluster:
         ------
         TracekitError: TK406 for a schedule that names a process which is not there.
         """
+        self.workload.begin(self)  # first, so that faults which strike at once strike its processes as well
         if self.simulation.operations:
             self.plan.schedule.begin(self.nemesis)
-        self.workload.begin(self)
         self.plan.schedule.check(self.at_risk)
         self.simulator.run()
         return self.simulator.recording

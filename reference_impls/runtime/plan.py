@@ -65,6 +65,7 @@ class Design:
     arguments: what `node` takes beside its name, the names and its randomness, from the run and the node's place.
     channels: what is declared of them; ``fifo`` also makes the simulated network so.
     quiescent: whether the run is left alone until nothing moves.
+    bounds: what the protocol supposes of clocks, by name, as the trace declares it.
     settings: what else can be chosen, by name.
     transports: where it runs: a workload that says when it ends runs anywhere.
     networks: on which networks its promises rest, the usual one first; on others an assumption of its is broken.
@@ -85,6 +86,7 @@ class Design:
     arguments: Callable[[Simulation, int], Mapping[str, Any]] = lambda simulation, place: {}
     channels: Mapping[str, bool] = field(default_factory=dict)
     quiescent: bool | None = None
+    bounds: Mapping[str, int] = field(default_factory=dict)
     settings: Mapping[str, Setting] = field(default_factory=dict)
     transports: tuple[str, ...] = ("sim", "tcp")
     networks: tuple[str, ...] = ("async", "sync", "partial-sync")

@@ -56,7 +56,7 @@ def simulated(plan: Plan) -> Trace:
         replace(
             declared(plan),
             coverage=coverage(recording.processes),
-            bounds={} if plan.schedule.delays else cluster.network.bounds(),
+            bounds={**plan.design.bounds, **({} if plan.schedule.delays else cluster.network.bounds())},
             broken_assumptions=broken_assumptions(plan, cluster.nemesis),
         )
     )

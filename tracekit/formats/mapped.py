@@ -289,7 +289,10 @@ def _trace(path: Path, mapping: MappingFile, reader: _Reader, values: dict[str, 
     inferred: tuple[str, ...] = ()
     if "vclock" in values:
         processes, columns["vclock"], inferred = _clocks(values["process"], values["vclock"], processes, reader)
-    if not {"index", "time_ns", "true_time_ns"} & set(columns):
+    if mapping.one_recorder and "index" not in columns:
+        columns["index"] = Column(np.arange(len(reader.table.rows)))
+        inferred += ("index: the order of the lines (the mapping says: one recorder)",)
+    elif not {"index", "time_ns", "true_time_ns"} & set(columns):
         columns["index"] = Column(np.arange(len(reader.table.rows)))
         inferred += ("index: the order of the lines",)
     return assemble(

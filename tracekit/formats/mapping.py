@@ -18,7 +18,7 @@ from tracekit.formats.expressions import compile_expression
 from tracekit.trace.run import Run
 from tracekit.trace.schema import REQUIRED
 
-TOP = ("absent", "csv", "event", "run", "text")
+TOP = ("absent", "csv", "event", "one_recorder", "run", "text")
 OPTIONS = ("absent", "column", "constant", "default", "join", "keep", "optional", "pattern", "unit", "values", "when")
 READER = ("source", "line", "txn")
 """Columns of a trace that no mapping fills: the reader itself does, or nothing in such a log can."""
@@ -64,12 +64,14 @@ class Layout:
     Attributes
     ----------
     pattern: of text lines; its named groups are the columns.
+    ignore: lines of text that are no records of events.
     columns: of CSV without a header.
     absent: texts that stand for no value, in CSV and text.
     """
 
     kind: str
     pattern: re.Pattern[bytes] | None = None
+    ignore: re.Pattern[bytes] | None = None
     delimiter: str = ","
     columns: tuple[str, ...] = ()
     absent: frozenset[str] = frozenset()
@@ -84,6 +86,7 @@ class MappingFile:
     sources: tuple[Source, ...]  # several for one target: the first that gives a row a value
     run: Run
     processes: tuple[str, ...]
+    one_recorder: bool = False  # its lines stand in the order of their events, also where they have times
 
 
 def load_mapping(path: Path) -> MappingFile:
@@ -121,8 +124,11 @@ def load_mapping(path: Path) -> MappingFile:
         for target, value in event.items()
         for choice in (value or [None] if isinstance(value, list) else [value])
     )
-    layout = _layout(path, lines, raw)
-    return MappingFile(path, layout, sources, Run.from_json(json.dumps(run, default=str), f"{path}, [run]"), processes)
+    layout, one = _layout(path, lines, raw), raw.get("one_recorder", False)
+    if not isinstance(one, bool):
+        raise _wrong(path, lines, "one_recorder", one, "true or false")
+    declared = Run.from_json(json.dumps(run, default=str), f"{path}, [run]")
+    return MappingFile(path, layout, sources, declared, processes, one)
 
 
 def place(path: Path, lines: list[str], key: str) -> tuple[int, str]:
@@ -170,7 +176,11 @@ def _layout(path: Path, lines: list[str], raw: Mapping[str, Any]) -> Layout:
         pattern = compile_expression(text["pattern"], (), f"{path}, line {number}")
         if not pattern.groupindex:
             raise _wrong(path, lines, "pattern", text["pattern"], "named groups, (?<name>...): they are the columns")
-        return Layout("text", pattern=pattern, absent=absent)
+        ignore, (line, _) = text.get("ignore"), place(path, lines, "ignore")
+        if not isinstance(ignore, str | None):
+            raise _wrong(path, lines, "ignore", ignore, "a regular expression")
+        other = None if ignore is None else compile_expression(ignore, (), f"{path}, line {line}")
+        return Layout("text", pattern=pattern, ignore=other, absent=absent)
     if csv is None:
         return Layout("jsonl", absent=absent)
     delimiter = csv.get("delimiter", ",") if isinstance(csv, dict) else None

@@ -13,6 +13,7 @@ import orjson
 from tracekit.formats.edn import MAX_DEPTH
 from tracekit.formats.mapping import Layout
 from tracekit.formats.text import Rejects
+from tracekit.trace.trace import NOT_AN_EVENT
 
 Row = Mapping[str, Any]
 
@@ -92,6 +93,8 @@ def _text(data: bytes, layout: Layout, rejects: Rejects) -> tuple[list[Row], lis
             }
             rows.append({name: text for name, text in groups.items() if text not in layout.absent})
             lines.append(number)
+        elif layout.ignore is not None and layout.ignore.search(line):
+            rejects.add(number, NOT_AN_EVENT, line.decode("utf-8", "replace"))
         elif line.strip():
             rejects.add(number, "the pattern does not match", line.decode("utf-8", "replace"))
     return rows, lines
