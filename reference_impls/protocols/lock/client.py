@@ -20,7 +20,7 @@ from reference_impls.protocols.lock.messages import (
 from reference_impls.runtime.effects import CancelTimer, Done, Effect, Message, Note, Persist, Send, SetTimer
 from reference_impls.runtime.process import Stable
 
-RETRY = 60 * MILLISECOND
+RETRY = 40 * MILLISECOND
 """Without an answer for so long, a request is sent again, to the next server."""
 BACK_OFF = 20 * MILLISECOND
 """Pause after being sent away by a server that knows no leader."""
@@ -29,7 +29,7 @@ GIVE_UP = 1_500 * MILLISECOND
 TRIES = 4
 """How often a lock is given back, before it is left to its lease."""
 THINK = (1 * MILLISECOND, 20 * MILLISECOND)
-WORK = (2 * MILLISECOND, 60 * MILLISECOND)
+WORK = (2 * MILLISECOND, 40 * MILLISECOND)
 """What a client does before each write."""
 WAITS = (None, None, 0, 80 * MILLISECOND)
 """How long a client waits for a lock: for ever, not at all (try-acquire), or with a timeout."""
@@ -156,17 +156,21 @@ class LockClient:
             self._send(self.server, Release(self._next_number(), message.lock, message.token))
 
     def _on_extended(self, section: Section, message: Answer) -> None:
-        """The same counts for an extension."""
-        if message.number == section.extension and not section.leaving:
-            section.extension = 0
-            section.until_ns = self._lease_end(section)
+        """The same counts for an extension, which may be over as well when it is heard of."""
+        if message.number != section.extension or section.leaving:
+            return
+        section.extension = 0
+        section.until_ns = self._lease_end(section)
+        if section.until_ns > self.now:
             self._holds(section, "lock.renew")
+        else:
+            self._on_lease_over(section)
 
     def _lease_end(self, section: Section) -> int:
         return section.asked_ns + HELD
 
     def _holds(self, section: Section, event: str) -> None:
-        left = max(0, section.until_ns - self.now)
+        left = section.until_ns - self.now
         self._effects += [Note({**self._told(section), "lock.lease_ns": left}, event), SetTimer("lapse", left)]
 
     def _on_lease_over(self, section: Section) -> None:

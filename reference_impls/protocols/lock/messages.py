@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
 MILLISECOND = 1_000_000
-LEASE = 400 * MILLISECOND
+LEASE = 240 * MILLISECOND
 """How long a lease lasts by the leading server's clock."""
 HELD = LEASE * 4 // 5
 """How much of it a client takes for its own, by its own clock. With clocks within 10 % of the true rate this is over

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reference_impls.protocols.lock.client import LockClient, Section
-from reference_impls.protocols.lock.messages import LEASE, Extend, Hold, Operation, Promise, Release, Table, Write
+from reference_impls.protocols.lock.messages import (
+    LEASE,
+    MILLISECOND,
+    Extend,
+    Hold,
+    Operation,
+    Promise,
+    Release,
+    Table,
+    Write,
+)
 from reference_impls.protocols.lock.node import LockNode
 from reference_impls.protocols.lock.storage import Storage
 from reference_impls.runtime.effects import Effect
+from reference_impls.runtime.faults import Ambush
 from reference_impls.runtime.plan import Bug, by_name
 from reference_impls.runtime.process import Stable
 from reference_impls.workloads.locking import Locking
@@ -86,7 +97,8 @@ BUGS = by_name(
             "storage-forgets-token", "the largest token accepted survives a crash of the resource (Kleppmann 2016)",
             FENCING,
         ),
-        faults=("pause", "crash", "loss"),
+        faults=("pause", "loss"),
+        ambushes=(Ambush("lock.accept", chance=0.5, down_ns=20 * MILLISECOND, times=1_000),),
         workload=Locking(storage=ForgetfulStorage),
     ),
     Bug(
@@ -102,7 +114,7 @@ BUGS = by_name(
     Bug(
         Mutant("extend-after-expiry", "a lease that is over cannot be extended (Gray & Cheriton, section 2)", LEASES),
         ExtendsWhatIsOver,
-        faults=("pause", "slow"),
+        faults=("pause", "slow", "reordering", "loss"),
     ),
     Bug(
         Mutant(

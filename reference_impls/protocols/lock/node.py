@@ -27,9 +27,9 @@ from reference_impls.protocols.lock.messages import (
 from reference_impls.runtime.effects import CancelTimer, Effect, Message, Note, Persist, Reply, Send, SetTimer
 from reference_impls.runtime.process import Stable
 
-BEAT = 30 * MILLISECOND
+BEAT = 20 * MILLISECOND
 """How often the leading server sends its table to the others."""
-SILENCE = (100 * MILLISECOND, 200 * MILLISECOND)
+SILENCE = (70 * MILLISECOND, 140 * MILLISECOND)
 """After hearing nothing for so long, a server tries to take over."""
 
 

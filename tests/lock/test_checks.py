@@ -1,0 +1,238 @@
+"""Recordings of locks written by hand: what the checks say of single events, and when that they cannot know."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.lock.events import Row, anomalies, check, event, in_order
+from tracekit.registry import HEADINGS, checks
+from tracekit.results import Verdict
+from tracekit.trace.trace import SetAside, SetAsides
+
+NAMES = ("mutual-exclusion", "fencing", "lease", "owner-release", "timestamp-order")
+ASIDE = SetAsides({"bad row": 1}, (SetAside("row 3", "bad row"),))
+MS = 1_000_000
+
+
+def grant(server: str, client: str, token: int, **more: Any) -> Row:
+    return event(server, "grant", holder=client, token=token, **more)
+
+
+def over(server: str, client: str, token: int, name: str = "expire", **more: Any) -> Row:
+    return event(server, name, holder=client, token=token, **more)
+
+
+def hold(client: str, token: int, at: int, lease: int | None = None, name: str = "acquire", **more: Any) -> Row:
+    return event(client, name, token=token, time_ns=at * MS, lease_ns=None if lease is None else lease * MS, **more)
+
+
+def op(process: str, kind: str, f: str, number: int, **more: Any) -> Row:
+    return {"process": process, "kind": kind, "f": f, "op": number, "key": "k", **more}
+
+
+def message(sender: str, receiver: str, number: int) -> list[Row]:
+    return [
+        {"process": sender, "kind": "send", "message": number, "peer": receiver},
+        {"process": receiver, "kind": "receive", "message": number, "peer": sender},
+    ]
+
+
+TWO = [grant("s", "a", 1), grant("s", "b", 2), over("s", "a", 1)]
+
+
+def test_two_holders_at_once() -> None:
+    found = check(TWO, "mutual-exclusion")
+    (violation,) = found.violations
+    assert violation.summary == "the lock was given to b while a had it: a had it until s:2."
+    assert [e.event for e in violation.events] == ["s:0", "s:1"]
+    assert found.examined == {"grants": 2}
+
+
+def test_concurrent_grants_are_judged_by_a_clock_or_not_at_all() -> None:
+    rows = [grant("s", "a", 1), over("s", "a", 1), grant("t", "b", 2), over("t", "b", 2)]
+    unknown = check(rows, "mutual-exclusion")
+    assert unknown.verdict is Verdict.UNKNOWN
+    assert "neither messages nor a clock order them" in unknown.reasons[0]
+    assert check(in_order(rows), "mutual-exclusion").verdict is Verdict.HOLDS
+    crossed = [rows[0], rows[2], rows[1], rows[3]]
+    assert anomalies(check(in_order(crossed), "mutual-exclusion")) == ["held-by-two"]
+    ordered = [*rows[:2], *message("s", "t", 1), *rows[2:]]
+    assert check(ordered, "mutual-exclusion").verdict is Verdict.HOLDS
+
+
+def test_the_skew_of_clocks() -> None:
+    rows = [
+        grant("s", "a", 1, time_ns=0), grant("t", "b", 2, time_ns=5 * MS),
+        over("s", "a", 1, time_ns=8 * MS), over("t", "b", 2, time_ns=20 * MS),
+    ]  # fmt: skip
+    assumed = check(rows, "mutual-exclusion")
+    assert assumed.violations[0].facts["excused_by_skew_ns"] == 3 * MS
+    assert "assumed" in assumed.rests_on[0]
+    assert check(rows, "mutual-exclusion", skew_ns=3 * MS).verdict is Verdict.UNKNOWN
+    assert check(rows, "mutual-exclusion", skew_ns=2 * MS).verdict is Verdict.VIOLATED
+    assert check(rows, "mutual-exclusion", bounds={"skew_ns": 3 * MS}).verdict is Verdict.UNKNOWN
+    assert check(rows, "mutual-exclusion", clocks={"s": "x", "t": "y"}).verdict is Verdict.UNKNOWN
+
+
+def test_a_lease_ends_a_grant_that_nothing_else_ends() -> None:
+    lost = [grant("s", "a", 1, time_ns=0, lease_ns=100), grant("s", "b", 2, time_ns=99)]
+    assert anomalies(check(lost, "mutual-exclusion")) == ["held-by-two"]
+    assert "its lease went on for 1e-06 ms" in check(lost, "mutual-exclusion").violations[0].summary
+    waited = [lost[0], grant("s", "b", 2, time_ns=101)]
+    assert check(waited, "mutual-exclusion").verdict is Verdict.HOLDS
+    absolute = [event("s", "grant", holder="a", token=1, time_ns=5, expires_ns=100), grant("s", "b", 2, time_ns=99)]
+    assert check(absolute, "mutual-exclusion").verdict is Verdict.VIOLATED
+    timeless = [grant("s", "a", 1, lease_ns=100), grant("s", "b", 2)]
+    assert check(timeless, "mutual-exclusion").verdict is Verdict.UNKNOWN
+
+
+def test_what_is_told_twice_after_a_failover_is_one_grant() -> None:
+    rows = [
+        grant("s", "a", 1), *message("s", "t", 1), grant("t", "a", 1), over("t", "a", 1, "release"),
+        grant("t", "b", 2), *message("t", "u", 2), over("u", "a", 1, "release"), over("u", "b", 2),
+    ]  # fmt: skip
+    assert check(rows, "mutual-exclusion").verdict is Verdict.HOLDS
+    assert check(rows, "mutual-exclusion").examined == {"grants": 2}
+    assert check(rows, "owner-release").verdict is Verdict.HOLDS
+
+
+def test_a_token_that_is_used_again_leaves_it_unknown() -> None:
+    rows = [grant("s", "a", 1), over("s", "a", 1), grant("s", "a", 1), grant("s", "b", 2)]
+    assert check(rows, "mutual-exclusion").verdict is Verdict.UNKNOWN
+
+
+def test_locks_do_not_concern_each_other() -> None:
+    rows = [{**row, "lock.name": name} for row, name in zip(TWO, ("x", "y", "x"), strict=True)]
+    assert check(rows, "mutual-exclusion").verdict is Verdict.HOLDS
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"coverage": {"s": {"start": True, "end": False}}}, {"complete": False}, {"set_aside": ASIDE}],
+)
+def test_what_was_not_recorded_may_explain_it(more: dict[str, Any]) -> None:
+    found = check(TWO, "mutual-exclusion", **more)
+    assert found.verdict is Verdict.UNKNOWN or "set_aside" in more
+    if "set_aside" not in more:
+        assert "given to b while a had it" in found.reasons[0]
+
+
+def test_a_client_takes_its_lease_for_longer_than_it_is() -> None:
+    rows = [hold("a", 1, 0, 100), hold("a", 1, 100, name="lapse"), hold("b", 2, 60, 100)]
+    found = check(rows, "lease")
+    assert anomalies(found) == ["leases-overlap"]
+    assert found.violations[0].facts["overlap_ns"] == 40 * MS
+    assert found.violations[0].facts["excused_by_skew_ns"] <= 40 * MS
+    within = check(rows, "lease", bounds={"skew_ns": 50 * MS})
+    assert (within.verdict, within.facts) == (Verdict.HOLDS, {"possible overlaps": 1})
+    assert "may overlap" in within.remark
+
+
+def test_a_paused_holder_sees_late_that_its_lease_is_over() -> None:
+    rows = [hold("a", 1, 0, 100), hold("b", 2, 120, 100), hold("a", 1, 300, name="lapse")]
+    assert check(rows, "lease").verdict is Verdict.HOLDS
+
+
+def test_a_lease_on_true_time_with_clocks_that_drift() -> None:
+    """a's clock may run 10 % too fast: 100 ms by it have passed after 91 ms at the earliest."""
+    rows = [
+        {**hold("a", 1, 0, 100), "true_time_ns": 0},
+        {**hold("b", 2, 5, 100), "true_time_ns": 90 * MS},
+        {**hold("b", 2, 6, name="leave"), "true_time_ns": 92 * MS},
+    ]
+    assert check(rows, "lease", bounds={"drift_ppm": 100_000}).verdict is Verdict.VIOLATED
+    later = [rows[0], {**rows[1], "true_time_ns": 91 * MS}, rows[2]]
+    found = check(later, "lease", bounds={"drift_ppm": 100_000})
+    assert (found.verdict, found.facts["possible overlaps"]) == (Verdict.HOLDS, 1)
+    lapsed = {**hold("a", 1, 100, name="lapse"), "true_time_ns": 95 * MS}
+    assert check([*later, lapsed], "lease", bounds={"drift_ppm": 100_000}).verdict is Verdict.VIOLATED
+
+
+def test_who_crashed_holds_nothing() -> None:
+    crash = {"process": "a", "kind": "crash", "time_ns": 10 * MS}
+    assert check([hold("a", 1, 0, 100), crash, hold("b", 2, 60, 100)], "lease").verdict is Verdict.HOLDS
+
+
+def test_an_extension_after_the_expiry() -> None:
+    rows = [grant("s", "a", 1), over("s", "a", 1), over("s", "a", 1, "extend")]
+    assert anomalies(check(rows, "lease")) == ["extended-after-expiry"]
+    assert check([rows[0], rows[2], rows[1]], "lease").verdict is Verdict.HOLDS
+    elsewhere = [*rows[:2], over("t", "a", 1, "extend")]
+    assert check(elsewhere, "lease").verdict is Verdict.HOLDS, "a server that does not know of the expiry"
+
+
+def test_tokens_at_the_resource() -> None:
+    writes = (("x", 2), ("y", 1), ("x", 2), ("x", 1))
+    rows = [{**event("r", "accept", token=token), "lock.name": name} for name, token in writes]
+    found = check(rows, "fencing")
+    assert [v.facts for v in found.violations] == [{"lock": "x", "token": 1, "before": 2}]
+    assert check(rows[:3], "fencing").verdict is Verdict.HOLDS
+    assert check(rows, "fencing", set_aside=ASIDE).verdict is Verdict.VIOLATED, "two events are enough"
+    assert check([event("r", "accept"), rows[0]], "fencing").verdict is Verdict.UNKNOWN
+
+
+def test_tokens_of_grants() -> None:
+    assert anomalies(check([grant("s", "a", 2), over("s", "a", 2), grant("s", "b", 1)], "fencing")) == [
+        "token-not-larger"
+    ]
+    assert anomalies(check([grant("s", "a", 2), over("s", "a", 2), grant("s", "b", 2)], "fencing")) == [
+        "token-given-twice"
+    ]
+
+
+def test_a_release_for_somebody_else() -> None:
+    rows = [grant("s", "a", 1), over("s", "a", 1), grant("s", "b", 2), over("s", "b", 2, "release", by="a")]
+    found = check(rows, "owner-release")
+    assert found.violations[0].summary == "a gave back the lock, which b held."
+    stale = [*rows[:3], event("s", "release", token=2, by="a")]
+    assert anomalies(check(stale, "owner-release")) == ["released-by-other"]
+    late = [*rows[:3], over("s", "a", 1, "release")]
+    assert check(late, "owner-release").verdict is Verdict.HOLDS, "it gave back what it had had"
+
+
+def test_operations_of_clients() -> None:
+    rows = in_order([
+        op("a", "invoke", "acquire", 1), op("a", "ok", "acquire", 1), op("b", "invoke", "lock", 1),
+        op("b", "ok", "lock", 1), op("a", "invoke", "release", 2), op("a", "ok", "release", 2),
+    ])  # fmt: skip
+    assert anomalies(check(rows, "mutual-exclusion")) == ["held-by-two"]
+    refused = [{**row, "value": "false"} if row["process"] == "b" else row for row in rows]
+    assert check(refused, "mutual-exclusion").verdict is Verdict.HOLDS
+    unanswered = [{**row, "kind": "info"} if (row["process"], row["kind"]) == ("b", "ok") else row for row in rows]
+    assert check(unanswered, "mutual-exclusion").verdict is Verdict.HOLDS
+    overlapping = in_order([rows[0], rows[1], rows[4], rows[2], rows[3], rows[5]])
+    assert check(overlapping, "mutual-exclusion").verdict is Verdict.HOLDS, "it may have been released before"
+
+
+def test_operations_that_release_what_another_client_has() -> None:
+    has = [op("a", "invoke", "acquire", 1), op("a", "ok", "acquire", 1)]
+    frees = [op("b", "invoke", "release", 1), op("b", "ok", "release", 1)]
+    assert anomalies(check(in_order([*has, *frees]), "owner-release")) == ["released-by-other"]
+    assert check(in_order([*frees, *has]), "owner-release").verdict is Verdict.HOLDS
+    may = [op("b", "invoke", "acquire", 0), op("b", "info", "acquire", 0)]
+    assert check(in_order([*may, *has, *frees]), "owner-release").verdict is Verdict.HOLDS
+    assert check(in_order([*has, frees[1]]), "owner-release").verdict is Verdict.UNKNOWN
+
+
+def test_timestamps() -> None:
+    rows = [event("a", "grant", timestamp=3), event("a", "release", timestamp=3), *message("a", "b", 1),
+            event("b", "grant", timestamp=2)]  # fmt: skip
+    found = check(rows, "timestamp-order")
+    assert anomalies(found) == ["granted-out-of-order"]
+    assert found.violations[0].facts["timestamps"] == [3, 2]
+    assert check([rows[0], rows[-1]], "timestamp-order").verdict is Verdict.UNKNOWN
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_about_locks(name: str) -> None:
+    assert check([{"process": "a", "kind": "internal"}], name).verdict is Verdict.NOT_APPLICABLE
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pages_are_complete(name: str) -> None:
+    page = checks()[f"lock.{name}"].page
+    assert tuple(page) == HEADINGS
+    assert all(page.values())
+    assert checks()[f"lock.{name}"].summary.endswith(".")
