@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from reference_impls.protocols.lock.client import LockClient
+from reference_impls.protocols.lock.messages import LEASES
 from reference_impls.protocols.lock.storage import Storage
 from reference_impls.runtime.network import SECOND
 from reference_impls.runtime.process import Process
@@ -25,7 +26,7 @@ class Locking:
     Attributes
     ----------
     client: makes a client from its name, the servers, the storage's name, the locks, its number of sections and its
-        randomness.
+        randomness and the length of a lease.
     storage: makes the storage.
     """
 
@@ -63,7 +64,8 @@ class LockingWorkload:
         for i in range(clients):
             name, quota = f"c{i + 1}", count // clients + (i < count % clients)
             random = stage.random(name)
-            make = partial(self.make.client, name, stage.nodes, STORAGE, locks, quota, random)
+            lease = LEASES[self.simulation.settings["lease"]]
+            make = partial(self.make.client, name, stage.nodes, STORAGE, locks, quota, random, lease)
             stage.start(name, make, at_risk=True)
 
     def completed(self, operations: int) -> None:

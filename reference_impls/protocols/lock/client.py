@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from reference_impls.protocols.lock.messages import (
-    HELD,
+    LEASE,
     MILLISECOND,
     Acquire,
     Answer,
@@ -16,6 +16,7 @@ from reference_impls.protocols.lock.messages import (
     Release,
     Write,
     Written,
+    held,
 )
 from reference_impls.runtime.effects import CancelTimer, Done, Effect, Message, Note, Persist, Send, SetTimer
 from reference_impls.runtime.process import Stable
@@ -68,16 +69,25 @@ class LockClient:
     ----------
     servers, storage, locks: names.
     quota: how many sections it runs through.
+    lease: how long a lease lasts by the service's clock, ns.
     """
 
     def __init__(
-        self, name: str, servers: Sequence[str], storage: str, locks: Sequence[str], quota: int, random: Random
+        self,
+        name: str,
+        servers: Sequence[str],
+        storage: str,
+        locks: Sequence[str],
+        quota: int,
+        random: Random,
+        lease: int = LEASE,
     ) -> None:
         self.name = name
         self.servers = servers
         self.storage = storage
         self.locks = locks
         self.left = quota
+        self.lease = lease
         self.random = random
         self.server = servers[0]
         self.number = 0
@@ -167,7 +177,7 @@ class LockClient:
             self._on_lease_over(section)
 
     def _lease_end(self, section: Section) -> int:
-        return section.asked_ns + HELD
+        return section.asked_ns + held(self.lease)
 
     def _holds(self, section: Section, event: str) -> None:
         left = section.until_ns - self.now

@@ -7,13 +7,20 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
 MILLISECOND = 1_000_000
-LEASE = 240 * MILLISECOND
-"""How long a lease lasts by the leading server's clock."""
-HELD = LEASE * 4 // 5
-"""How much of it a client takes for its own, by its own clock. With clocks within 10 % of the true rate this is over
-before the lease is: 0.8 / 0.9 < 1 / 1.1."""
+LEASES = {"240ms": 240 * MILLISECOND, "80ms": 80 * MILLISECOND, "1s": 1_000 * MILLISECOND}
+"""How long a lease may last by the leading server's clock, by the names of the setting."""
+LEASE = LEASES["240ms"]
 DRIFT_PPM = 100_000
 """By how much the rate of a clock may be wrong: 10 %."""
+
+
+def held(lease: int) -> int:
+    """How much of a lease a client takes for its own, by its own clock, ns.
+
+    With clocks within 10 % of the true rate this is over before the lease is: 0.8 / 0.9 < 1 / 1.1.
+    """
+    return lease * 4 // 5
+
 
 What = Literal["grant", "extend", "release", "expire"]
 Status = Literal["granted", "extended", "released", "refused", "redirect"]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from reference_impls.protocols.lock.client import LockClient, Section
 from reference_impls.protocols.lock.messages import (
-    LEASE,
     MILLISECOND,
     Extend,
     Hold,
@@ -82,7 +81,7 @@ class TrustsItsClock(LockClient):
     """Takes the whole lease for its own, from when it heard of it, as if all clocks ran alike."""
 
     def _lease_end(self, section: Section) -> int:
-        return self.now + LEASE
+        return self.now + self.lease
 
 
 FENCING, LEASES = "lock.fencing", "lock.lease"

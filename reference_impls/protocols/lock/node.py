@@ -50,6 +50,10 @@ Asked = tuple[str, Acquire | Extend | Release | Expire]
 class LockNode:
     """One server; a majority of them has to be up and connected for locks to be granted.
 
+    Parameters
+    ----------
+    lease: how long a lease lasts by its clock, ns.
+
     Attributes
     ----------
     epoch: the latest epoch that it has promised to follow, or leads; epoch e belongs to the server at place e mod n.
@@ -63,8 +67,9 @@ class LockNode:
     until: leader: what its clock shows when the lease on each lock is over.
     """
 
-    def __init__(self, name: str, names: Sequence[str], random: Random) -> None:
+    def __init__(self, name: str, names: Sequence[str], random: Random, lease: int = LEASE) -> None:
         self.name = name
+        self.lease = lease
         self.names = names
         self.others = [other for other in names if other != name]
         self.majority = len(names) // 2 + 1
@@ -208,7 +213,7 @@ class LockNode:
         return max(promises, key=lambda promise: promise.version).table
 
     def _lease_at_takeover(self) -> int:
-        return LEASE
+        return self.lease
 
     # Leading: one operation after the other
 
@@ -314,7 +319,7 @@ class LockNode:
         """
         self.table = self.table.after(operation)
         if operation.what in ("grant", "extend"):
-            self._begin_lease(operation.lock, LEASE)
+            self._begin_lease(operation.lock, self.lease)
         self._store()
 
     def _begin_lease(self, lock: str, for_ns: int) -> None:

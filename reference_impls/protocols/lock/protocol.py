@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from reference_impls.protocols.lock.messages import DRIFT_PPM
+from reference_impls.protocols.lock.messages import DRIFT_PPM, LEASES
 from reference_impls.protocols.lock.mutants import BUGS
 from reference_impls.protocols.lock.node import LockNode
 from reference_impls.runtime.faults import FAULTS
 from reference_impls.runtime.plan import Design
 from reference_impls.workloads.locking import Locking
+from tracekit.protocols import Setting
 
 DESIGN = Design(
     name="lock",
@@ -29,4 +30,6 @@ DESIGN = Design(
     # Leases rest on clocks whose rates are bounded, and promises on disks that keep what was stored.
     tolerates=tuple(fault for fault in FAULTS if fault not in ("clock-step", "disk-loss")),
     bounds={"drift_ppm": DRIFT_PPM},
+    arguments=lambda simulation, place: {"lease": LEASES[simulation.settings["lease"]]},
+    settings={"lease": Setting("how long a lease lasts by the clock of the server that leads", tuple(LEASES))},
 )
