@@ -143,6 +143,22 @@ def test_text_lines(tmp_path: Path) -> None:
     assert trace.inferred == ("index: the order of the lines",)
 
 
+def test_lines_to_ignore_spoil_nothing(tmp_path: Path) -> None:
+    pattern = "[text]\npattern = '^(?<node>\\w+) (?<what>\\w+)(?: to (?<to>\\w+))?$'\nignore = '^---'\n"
+    trace = read(tmp_path, "a send to b\n--- noise ---\nb receive\n", pattern + BASE + 'peer = "to"\n')
+    assert trace.set_aside.counts == {"not a history line": 1}
+    assert not trace.set_aside.spoiling(lambda name: True)
+
+
+def test_one_recorder_orders_lines_that_have_times(tmp_path: Path) -> None:
+    mapping = BASE + 'time_ns = "t"\n'
+    row = '{"node":"a","what":"send","to":"b","t":7}\n'
+    assert "index" not in read(tmp_path, row + row, mapping)
+    trace = read(tmp_path, row + row, "one_recorder = true\n" + mapping)
+    assert [event["index"] for event in fields(trace)] == [0, 1]
+    assert trace.inferred == ("index: the order of the lines (the mapping says: one recorder)",)
+
+
 def test_run_facts_and_bad_rows(tmp_path: Path) -> None:
     rows = ROW + '{"node":"a"\n[1]\n{"what":"send"}\n{"node":"c","what":"sleeps"}\n{"node":"a","what":"ok","id":"x"}\n'
     trace = read(tmp_path, rows, BASE + 'op = "id"\n[run]\nmodel = "kv"\nn = 3\n')
@@ -183,6 +199,9 @@ def test_a_column_without_kinds_is_explained(tmp_path: Path) -> None:
     (BASE + 'peer = "tto"\n', "TK204", "from a column that no row has"),
     (BASE + 'peer = "to.x"\n', "TK204", "no row has"),
     (BASE + 'peer = { column = "to", pattern = "(" }\n', "TK203", "regular expression"),
+    ("one_recorder = 1\n" + BASE, "TK204", "`one_recorder`"),
+    ("[text]\npattern = '(?<node>x)'\nignore = 1\n" + BASE, "TK204", "`ignore`"),
+    ("[text]\npattern = '(?<node>x)'\nignore = '('\n" + BASE, "TK203", "regular expression"),
     ("[text]\npattern = 'x'\n" + BASE, "TK204", "`pattern`"), ("[text]\n" + BASE, "TK204", "`text`"),
     ("[csv]\ndelimiter = ',,'\n" + BASE, "TK204", "`csv`"), (BASE + "[run]\nn = 'x'\n", "TK107", "wrong type"),
     ('[event]\nprocess = "node"\nkind = { constant = "x" }\n', "TK204", "constant that holds no event kinds"),
