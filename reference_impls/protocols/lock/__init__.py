@@ -10,7 +10,7 @@ Fencing tokens: Chubby's sequencers (section 2.4); Kleppmann, "How to do distrib
   lets every lease begin anew before it lets one expire, as Chubby's new master does (section 2.9: it extends leases to
   the longest that its predecessor may have granted).
 * `client.py`: a client and its part of a lease: it counts from when it asked, by its own clock, and takes only part of
-  the lease for its own, since its clock and the server's may run at different rates (Gray & Cheriton, section 5).
+  the lease for its own, since its clock and the server's may run at different rates (Gray & Cheriton).
 * `storage.py`: the resource. It takes no write with a token below one that it has taken: what a client that was paused
   for longer than its lease still sends is refused there, and only there can it be.
 

@@ -149,7 +149,7 @@ class LockClient:
     # The lease
 
     def _on_granted(self, message: Answer) -> None:
-        """The lease counts from when the client asked first, by its own clock (Gray & Cheriton, section 2)."""
+        """The lease counts from when the client asked first, by its own clock (Gray & Cheriton)."""
         section = self.section
         if section is not None and section.token is None and message.number == section.number:
             section.token = message.token

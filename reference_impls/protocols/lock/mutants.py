@@ -111,7 +111,7 @@ BUGS = by_name(
         faults=("pause", "slow"),
     ),
     Bug(
-        Mutant("extend-after-expiry", "a lease that is over cannot be extended (Gray & Cheriton, section 2)", LEASES),
+        Mutant("extend-after-expiry", "a lease that is over cannot be extended (Gray & Cheriton)", LEASES),
         ExtendsWhatIsOver,
         faults=("pause", "slow", "reordering", "loss"),
     ),
@@ -133,7 +133,7 @@ BUGS = by_name(
     ),
     Bug(
         Mutant(
-            "drifting-clock", "a client allows for clocks that drift apart (Gray & Cheriton, section 5)",
+            "drifting-clock", "a client allows for clocks that drift apart (Gray & Cheriton)",
             LEASES,
         ),
         faults=("clock-drift", "pause"),

@@ -31,5 +31,5 @@ DESIGN = Design(
     tolerates=tuple(fault for fault in FAULTS if fault not in ("clock-step", "disk-loss")),
     bounds={"drift_ppm": DRIFT_PPM},
     arguments=lambda simulation, place: {"lease": LEASES[simulation.settings["lease"]]},
-    settings={"lease": Setting("how long a lease lasts by the clock of the server that leads", tuple(LEASES))},
+    settings={"lease": Setting("How long a lease lasts by the clock of the server that leads.", tuple(LEASES))},
 )

@@ -60,8 +60,8 @@ def lease(execution: Execution, options: Options) -> CheckResult:
 
     Reference
         Gray and Cheriton, Leases: An Efficient Fault-Tolerant Mechanism for Distributed File Cache Consistency, SOSP
-        1989. Its section on clocks names what breaks leases: a server's clock that runs too fast, a client's that runs
-        too slow. Variant: both rules, with declared bounds on rate and difference of clocks.
+        1989. What it says of clocks that fail: a server's that runs too fast, or a client's that runs
+        too slow, breaks leases. Variant: both rules, with declared bounds on rate and difference of clocks.
     """
     holdings, extended = execution.derive(held), execution.derive(_extensions)
     if not len(holdings) and not len(extended.rows):
