@@ -97,6 +97,8 @@ class Simulator:
         self.on_event: dict[str, Callable[[Host], None]] = {}
         self._heap: list[tuple[int, int, Callable[[Any, Any], None], Any, Any]] = []
         self._pushed = 0
+        self._entry = 0  # number of the entry that is being carried out
+        self._put_off: set[int] = set()  # entries that wait until their host is no longer busy
         self._messages = 0
 
     def add(self, host: Host) -> None:
@@ -124,7 +126,7 @@ class Simulator:
         gc.disable()
         try:
             while heap and heap[0][0] <= self.end:
-                self.now, _, action, first, second = heappop(heap)
+                self.now, self._entry, action, first, second = heappop(heap)
                 action(first, second)
         finally:
             if collecting:
@@ -172,11 +174,21 @@ class Simulator:
     def _busy(self, host: Host, action: Callable[[Any, Any], None], what: Any) -> bool:
         """Puts the action off where the host still works at an earlier one; else begins it."""
         if host.busy_until > self.now:
-            self.at(host.busy_until, action, host, what)
+            self._put_off_until(host.busy_until, action, host, what)
             return True
+        self._put_off.discard(self._entry)
         if host.service_ns:
             host.busy_until = self.now + host.service_ns
         return False
+
+    def _put_off_until(self, time: int, action: Callable[[Any, Any], None], host: Host, what: Any) -> None:
+        """What is put off once more keeps its number, and so its place before what came later: a paused slow host."""
+        number = self._entry
+        if number not in self._put_off:
+            self._pushed += 1
+            number = self._pushed
+            self._put_off.add(number)
+        heappush(self._heap, (time, number, action, host, what))
 
     def _arm(self, host: Host, name: str, deadline: int) -> None:
         """One heap entry a timer: moving a timer to a later time costs nothing until the entry is due."""
