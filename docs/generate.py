@@ -62,7 +62,7 @@ outside happens-before and vector clocks. `crash` and `restart` stand at their p
 | `clocks` | process to clock domain, or a skew bound; undeclared: one shared clock, stated as assumed |
 | `coverage` | process to `{{"start": bool, "end": bool}}`: whether its first and last events were recorded |
 | `channels` | `{{"reliable": bool, "fifo": bool}}` where declared |
-| `bounds` | `{{"delay_ns": int, "skew_ns": int, "drift_ppm": int}}` where declared; `drift_ppm`: by how many millionths clocks go wrong |
+| `bounds` | `{{"delay_ns": int, "skew_ns": int, "drift_ppm": int}}` where declared; drift in millionths |
 | `quiescent` | whether the run was left alone until nothing moved |
 
 ## The smallest trace
