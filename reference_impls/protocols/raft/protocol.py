@@ -14,20 +14,20 @@ from tracekit.protocols import Setting, Simulation
 
 SETTINGS = {
     "reads": Setting(
-        "how a leader answers reads: after a round of heartbeats (thesis 6.4), by its lease (6.4.1), or by its log",
+        "How a leader answers reads: after a round of heartbeats (thesis 6.4), by its lease (6.4.1), or by its log.",
         ("index", "lease", "log"),
     ),
     "membership": Setting(
-        "how an administrator changes the members: by joint consensus (paper 6), one server at a time (thesis 4.1), "
-        "or not at all",
+        "How an administrator changes the members: by joint consensus (paper 6), one server at a time (thesis 4.1), "
+        "or not at all.",
         ("joint", "single", "none"),
     ),
     "effective": Setting(
-        "when a server uses a new configuration: once it is in its log (paper 6), or once it is committed",
+        "When a server uses a new configuration: once it is in its log (paper 6), or once it is committed.",
         ("append", "apply"),
     ),
     "compaction": Setting(
-        "after how many applied entries a server takes a snapshot and discards its log (paper 7)",
+        "After how many applied entries a server takes a snapshot and discards its log (paper 7).",
         ("40", "10", "never"),
     ),
 }

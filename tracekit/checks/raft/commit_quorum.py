@@ -29,8 +29,8 @@ def commit_quorum(execution: Execution, options: Options) -> CheckResult:
         An entry is committed when a majority holds it: any later majority that elects a leader then has a member with
         the entry. A leader that commits earlier may crash and take the entry with it. Stored before means before in
         the order of cause and effect: there is a chain of messages from the event at which the entry was stored to
-        the commit. An entry that was stored there and removed later counts. In joint consensus, majorities of
-        both configurations are needed.
+        the commit. An entry that was stored there and removed later counts; so does a snapshot that includes it.
+        Learners do not count. In joint consensus, majorities of both configurations are needed.
 
     Example
         (five voters)
@@ -134,16 +134,15 @@ def _told(logs: RaftLogs, groups: Configurations, causal: Order, place: int, ent
     history, configuration = logs.history, groups.of(place)
     spot, node, at = np.array([place]), np.array([entry]), np.array([index])
     holds = _ever(logs, causal, place, entry, index, _holds(logs, causal, spot, node, at)[0])
-    names = [history.names[v] for v in configuration.voters if holds[v] == YES]
-    needed, everyone = configuration.majority(configuration.voters), len(configuration.voters) + configuration.unnamed
+    names = [history.names[v] for v in configuration.members if holds[v] == YES]
+    needed = configuration.majority(configuration.voters)
     stored = causal.past(place, logs.stored(entry))
     name, what = history.who(place), logs.describe(entry)
-    joint = " in each of the two configurations" if configuration.outgoing else ""
     return violation(
         history,
         "committed-without-quorum",
         f"{name}, leader of term {int(history.term[place])}, committed {what} when only {listed(names)} had stored it; "
-        f"it needs {needed} of {everyone}{joint}.",
+        f"it needs {configuration.needs(history.names)}.",
         [*((p, f"stores {what}") for p in stored), (place, f"commits up to {index}")],
         facts={"leader": name, "term": int(history.term[place]), "index": index, "stored_on": names, "needed": needed},
     )

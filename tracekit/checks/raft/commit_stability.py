@@ -32,7 +32,7 @@ def commit_stability(execution: Execution, options: Options) -> CheckResult:
         raft.commit, and every log change (raft.log_from with raft.entry_terms, better raft.entry_digests).
 
     Cannot see
-        Changes before raft.log_known_from (snapshots). Without digests, another command of the same term at the same
+        Changes before raft.log_known_from. Without digests, another command of the same term at the same
         index.
         Where a log is recorded only when it reaches the disk, so that the commit index runs ahead of it, a commit
         counts from the next log change on; what that change itself does is not seen.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tracekit.checks.evidence import listed
 from tracekit.checks.raft.history import LEARNER, UNKNOWN, Int64, RaftHistory, filled, raft_history
 from tracekit.execution import Execution
 from tracekit.trace.columns import Column, ListColumn
@@ -31,6 +32,18 @@ class Configuration:
     def majority(self, voters: tuple[int, ...]) -> int:
         """How many of a group of voters are a quorum of it."""
         return (len(voters) + self.unnamed) // 2 + 1
+
+    @property
+    def members(self) -> tuple[int, ...]:
+        """Everybody who counts, in either group."""
+        return tuple(sorted({*self.voters, *self.outgoing}))
+
+    def needs(self, names: tuple[str, ...]) -> str:
+        """``2 of 3``; in joint consensus ``2 of n1, n2 and n3, and 2 of n2, n3 and n4``."""
+        if not self.outgoing:
+            return f"{self.majority(self.voters)} of {len(self.voters) + self.unnamed}"
+        groups = (self.outgoing, self.voters)
+        return ", and ".join(f"{self.majority(g)} of {listed([names[v] for v in g])}" for g in groups)
 
     def quorum(self, holds: NDArray[np.int64]) -> NDArray[np.int64]:
         """Whether quorums agree.

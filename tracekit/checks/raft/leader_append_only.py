@@ -32,7 +32,7 @@ def leader_append_only(execution: Execution, options: Options) -> CheckResult:
         raft.role and raft.term; every log change (raft.log_from with raft.entry_terms, better raft.entry_digests).
 
     Cannot see
-        Changes of entries before raft.log_known_from (snapshots). Without digests, another command of the same term
+        Changes of entries before raft.log_known_from. Without digests, another command of the same term
         at the same index.
 
     Cost

@@ -32,7 +32,8 @@ def leader_completeness(execution: Execution, options: Options) -> CheckResult:
         raft.commit, raft.term and raft.role; every log change (raft.log_from with raft.entry_terms).
 
     Cannot see
-        Entries before raft.log_known_from (snapshots) and logs that were not recorded. Entries that were committed
+        Entries before raft.log_known_from and logs that were not recorded; a snapshot counts as the entries that it
+        includes, where raft.snapshot_term tells which those are. Entries that were committed
         while no process noticed. A leader that led already when its recording began is judged by its log there.
         Where a log is recorded only when it reaches the disk, so that the commit index runs ahead of it, a commit
         counts from the next log change on; what that change itself does is not seen.

@@ -119,20 +119,19 @@ def _first(voter: Int64, term: Int64, candidate: Int64, place: Int64) -> dict[tu
 def _told(history: RaftHistory, groups: Configurations, given: Votes, holds: Int64, place: int) -> Violation:
     configuration = groups.of(place)
     term, name = int(history.term[place]), history.who(place)
-    voters = [v for v in configuration.voters if holds[v] == YES]
+    voters = [v for v in configuration.members if holds[v] == YES]
     names = [history.names[v] for v in voters]
     needed = configuration.majority(configuration.voters)
     events = []
     for voter in voters:
         mine = (given.voter == voter) & (given.term == term) & (given.candidate == history.process[place])
         events += [(int(p), f"votes for {name} in term {term}") for p in given.place[mine] if p != place]
-    events.append((place, f"leads term {term} with {times(len(names), 'vote')} of {len(configuration.voters)}"))
-    joint = " in each of the two configurations" if configuration.outgoing else ""
+    events.append((place, f"leads term {term} with {times(len(names), 'vote')} of {len(configuration.members)}"))
     return violation(
         history,
         "leader-without-quorum",
         f"{name} became leader of term {term} with the votes of {listed(names)} only; "
-        f"it needs {needed} of {len(configuration.voters) + configuration.unnamed}{joint}.",
+        f"it needs {configuration.needs(history.names)}.",
         events,
         facts={"term": term, "leader": name, "votes": names, "needed": needed},
     )

@@ -34,7 +34,8 @@ def log_matching(execution: Execution, options: Options) -> CheckResult:
         compared: a difference is found, but its absence leaves the property unknown.
 
     Cannot see
-        Entries before raft.log_known_from (snapshots), and changes that were not recorded.
+        Entries before raft.log_known_from, and changes that were not recorded. A snapshot counts as the entries that
+        it includes, where raft.snapshot_term tells which those are.
 
     Cost
         Sorting the distinct entries; linear in the entries written otherwise.

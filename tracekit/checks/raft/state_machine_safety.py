@@ -40,7 +40,8 @@ def state_machine_safety(execution: Execution, options: Options) -> CheckResult:
         difference is found, but its absence leaves the property unknown.
 
     Cannot see
-        State that a process took over as a snapshot. Whether an entry applied had been committed.
+        State that a process took over as a snapshot: raft.snapshot-safety does. Whether an entry applied had been
+        committed.
         Without applications, where a log is recorded only when it reaches the disk, so that the commit index runs
         ahead of it: a commit counts from the next log change on; what that change itself does is not seen.
 
