@@ -26,7 +26,7 @@ from tracekit.trace.trace import Trace
 CLOCK = "the monotonic clock of one machine"
 """The clock domain of every process: they run on one machine and read its one clock, which never steps."""
 MOST_NODES = 40
-"""Each is a Python process of some 25 MB that takes a fifth of a second to start."""
+"""Each is a Python process of some 28 MB that takes a fifth of a second to start."""
 
 
 def run_processes(plan: Plan) -> tuple[Trace, Nemesis]:
