@@ -11,7 +11,7 @@ import pytest
 
 from reference_impls.catalogue import designs, protocols
 from reference_impls.runtime.cluster import Cluster
-from reference_impls.runtime.faults import FAULTS
+from reference_impls.runtime.faults import FAULTS, Ambush
 from reference_impls.runtime.network import MILLISECOND, SECOND, Network
 from reference_impls.runtime.reference import plan_of
 from reference_impls.runtime.schedule import Schedule
@@ -169,3 +169,21 @@ def test_a_paused_process_does_nothing_and_loses_nothing() -> None:
         inside = [r for r in rows if r["process"] == row["fault.process"] and begin < r["true_time_ns"] < end]
         assert inside == []
     assert not trace.is_kind(Kind.CRASH).any()
+
+
+def test_an_ambush_may_isolate_instead_of_crash() -> None:
+    """A leader that has just committed is cut off from all other nodes for a while; nobody crashes."""
+    ambush = Ambush("raft.commit", 1.0, 300 * MILLISECOND, 2, fault="partition")
+    schedule = Schedule(ambushes=(ambush,))
+    assert schedule.kinds == ("partition",)
+    design = designs()["raft"]
+    cluster = Cluster(replace(plan_of(design, Simulation(5, 1, operations=100)), schedule=schedule))
+    cluster.run()
+    assert cluster.nemesis.happened == {"partition": None}
+    rows = [r for r in rows_of(cluster.simulator.recording.trace(Run())) if r["kind"] in ("fault", "crash")]
+    cuts = [row for row in rows if row["name"] == "fault.partition"]
+    assert len(cuts) == 2
+    for row in cuts:
+        alone, others = (group.split() for group in row["fault.groups"])
+        assert (len(alone), len(others)) == (1, 4)
+    assert not any(row["kind"] == "crash" for row in rows)

@@ -11,6 +11,7 @@ import pytest
 from reference_impls.catalogue import designs, protocols
 from reference_impls.protocols.raft.mutants import BUGS
 from reference_impls.runtime.reference import plan_of
+from reference_impls.runtime.reference import simulate as run_design
 from reference_impls.workloads.kv import THINK
 from reference_impls.workloads.kv_workload import SETTLE
 from tests.reference.oracle import Replay, rows_of, stale_reads
@@ -119,6 +120,16 @@ def test_every_mutant_breaks_its_rule_and_its_check_finds_it(mutant: str) -> Non
     broken = Replay(rows).run() | ({"stale-read"} if stale_reads(rows) else set())
     assert ORACLE.get(rule, rule.removeprefix("raft.")) in broken
     assert checks()[rule].run(Execution(trace), Options()).verdict is Verdict.VIOLATED
+
+
+@pytest.mark.parametrize("mutant", BUGS)
+def test_what_gives_a_bug_its_opportunity_breaks_nothing_by_itself(mutant: str) -> None:
+    """The faults, clients and settings of a mutant, and correct nodes."""
+    design = designs()["raft"]
+    bugs = {name: replace(bug, node=None) for name, bug in design.bugs.items()}
+    rows = rows_of(run_design(replace(design, bugs=bugs), Simulation(5, SEEDS[mutant], mutant=mutant, operations=100)))
+    assert Replay(rows).run() == set()
+    assert stale_reads(rows) == []
 
 
 def test_every_operation_is_completed_and_the_end_is_calm() -> None:

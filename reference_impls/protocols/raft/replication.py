@@ -131,6 +131,7 @@ class Replication(Server):
 
     def _acknowledged(self, sender: str, match: int) -> None:
         """A follower's log agrees with the leader's up to an index."""
+        match = min(match, self.log.last_index)  # nobody has more, unless committed entries were lost
         if match > self.match[sender]:
             self.match[sender] = match
             self._advance_commit()
