@@ -1,12 +1,15 @@
-"""Whole `tracekit analyze` runs of a large Raft trace: ``python benchmarks/analyze.py [EVENTS]``.
+"""Whole `tracekit analyze` runs of large traces of the reference protocols.
 
-Prints seconds and peak memory of the whole process (second run: kernels are compiled by then), and ratios to what
-pyarrow needs to stream the same file and do nothing with it.
+    python benchmarks/analyze.py [--events 1000000] [PROTOCOL ...]         (default: all; ten minutes and more)
+
+Each protocol runs in the simulator, with faults drawn from the seed, for about so many events. Prints how fast the
+simulator was, then seconds and peak memory of the whole analysing process (kernels are compiled by then) and the ratio
+to what pyarrow needs to stream the same file and do nothing with it. The bar is 5 seconds and 1.5 GB a million events.
 """
 
 from __future__ import annotations
 
-import resource
+import argparse
 import statistics
 import subprocess
 import sys
@@ -14,40 +17,67 @@ import tempfile
 import time
 from pathlib import Path
 
-RUNS = 3
-EVENTS_AN_OPERATION = 29
+from tracekit.protocols import Simulation, protocols
+from tracekit.trace.parquet import write_parquet
 
-STREAM = "import sys, pyarrow.parquet as pq\nfor b in pq.ParquetFile(sys.argv[1]).iter_batches(): pass"
-ANALYZE = "import sys; from tracekit.cli.main import main; main(['analyze', sys.argv[1]])"
+RUNS = 2
+TRIAL = 400
+"""Operations of the run that tells how many events an operation makes."""
+
+PEAK = """
+line = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print("peak", int(line.split()[1]), file=sys.stderr)
+"""
+STREAM = f"import sys, pyarrow.parquet as pq\nfor b in pq.ParquetFile(sys.argv[1]).iter_batches(): pass\n{PEAK}"
+ANALYZE = f"""
+import sys
+from tracekit.cli.main import main
+try:
+    main(["analyze", sys.argv[1]])
+finally:
+    {PEAK.strip().replace(chr(10), chr(10) + "    ")}
+"""
 
 
-def timed(code: str, path: Path) -> tuple[float, float]:
-    """Median seconds and peak MiB of a whole Python process, after one run that is not counted."""
+def timed(code: str, path: Path) -> tuple[float, float, int]:
+    """Median seconds, peak GB and exit code of a whole Python process, after one run that is not counted."""
     seconds = []
     for _ in range(RUNS + 1):
         before = time.perf_counter()
         done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
         seconds.append(time.perf_counter() - before)
-        if done.returncode != 0:
-            raise SystemExit(done.stdout + done.stderr)
-    return statistics.median(seconds[1:]), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    peak = next(int(line.split()[1]) for line in done.stderr.splitlines() if line.startswith("peak "))
+    return statistics.median(seconds[1:]), peak * 1024 / 1e9, done.returncode
+
+
+def measured(name: str, events: int, folder: Path) -> str:
+    """One line of the table."""
+    protocol, path = protocols()[name], folder / "run.parquet"
+    trial = len(protocol.simulate(Simulation(protocol.default_nodes, 7, operations=TRIAL), None))
+    before = time.perf_counter()
+    trace = protocol.simulate(Simulation(protocol.default_nodes, 7, operations=events * TRIAL // trial), None)
+    speed, count = len(trace) / (time.perf_counter() - before), len(trace)
+    write_parquet(trace, path)
+    del trace
+    stream, _, _ = timed(STREAM, path)
+    seconds, peak, code = timed(ANALYZE, path)
+    return (
+        f"{name:<20}{count:>10,}{speed:>12,.0f}{seconds:>9.1f} s{peak:>8.2f} GB{seconds / stream:>9.1f}"
+        f"{seconds / count * 1e6:>14.1f}{code:>6}"
+    )
 
 
 def main() -> None:
-    """Simulates once, then measures."""
-    events = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("protocols", nargs="*", choices=["all", *sorted(protocols())], default="all")
+    parser.add_argument("--events", type=int, default=1_000_000)
+    arguments = parser.parse_args()
+    names = sorted(protocols()) if arguments.protocols == "all" else arguments.protocols
+    print("protocol              events  simulated/s   analyze      peak  x stream  s a million  exit")
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "run.parquet"
-        before = time.perf_counter()
-        make = ["simulate", "raft", "--nodes", "5", "--seed", "7"]
-        make += ["--operations", str(events // EVENTS_AN_OPERATION), "-o", str(path)]
-        code = "import sys; from tracekit.cli.main import main; main(sys.argv[1:])"
-        said = subprocess.run([sys.executable, "-c", code, *make], capture_output=True, text=True, check=True).stdout
-        print(f"simulate   {time.perf_counter() - before:6.1f} s   {said.splitlines()[0].split('   ')[1]}")
-        stream, _ = timed(STREAM, path)
-        analyze, memory = timed(ANALYZE, path)
-        print(f"stream     {stream:6.2f} s   (pyarrow iter_batches, imports included)")
-        print(f"analyze    {analyze:6.2f} s   {memory:,.0f} MiB peak   {analyze / stream:.1f} times the stream")
+        for name in names:
+            print(measured(name, arguments.events, Path(folder)), flush=True)
 
 
 if __name__ == "__main__":
