@@ -23,6 +23,8 @@ class SectionsWorkload:
         stage.on_event("lock.release", self._released)
         if self.total:
             self._watch(-1)
+        else:
+            stage.rest()
 
     def completed(self, operations: int) -> None:
         """There are no clients."""
@@ -34,13 +36,17 @@ class SectionsWorkload:
         self.over += 1
         self.stage.progress(self.over, self.total)
         if self.over == self.total:
-            self.stage.heal()
+            self._come_to_rest()
+
+    def _come_to_rest(self) -> None:
+        self.stage.heal()
+        self.stage.rest()
 
     def _watch(self, before: int) -> None:
         if self.over == self.total:
             return
         if self.over == before:
-            self.stage.heal()
+            self._come_to_rest()
             return
         over = self.over
         self.stage.later(STANDSTILL, lambda: self._watch(over))

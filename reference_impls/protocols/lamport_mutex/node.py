@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Any, ClassVar, NamedTuple
 
@@ -24,14 +25,12 @@ class Stamp(NamedTuple):
     place: int
 
 
+@dataclass(frozen=True)
 class Stamped:
     """A message with its sender's timestamp (IR2 a)."""
 
     EVENT: ClassVar[str]
-    __slots__ = ("time",)
-
-    def __init__(self, time: int) -> None:
-        self.time = time
+    time: int
 
     @property
     def event(self) -> str:
