@@ -43,7 +43,7 @@ def test_two_commands_at_one_index() -> None:
 @pytest.mark.parametrize(
     ("indices", "anomaly", "words"),
     [((1, 3), "applied-too-early", "command 2 was not yet applied"), ((1, 4), "applied-too-early", "2 to 3 were"),
-     ((1, 1), "applied-again", "contained it"), ((1, 2, 1), "applied-again", "after command 2")],
+     ((1, 1), "applied-again", "contained commands up to 1"), ((1, 2, 1), "applied-again", "up to 2")],
 )  # fmt: skip
 def test_a_command_out_of_order(indices: tuple[int, ...], anomaly: str, words: str) -> None:
     (found,) = check(trace_of([apply("a", i) for i in indices]), "prefix").violations
@@ -101,7 +101,7 @@ def test_nothing_is_judged_without_its_field() -> None:
     assert found["smr.slot-agreement"].verdict is Verdict.HOLDS
     lost = results(trace_of([row("a", "raft.apply", command="x"), apply("a", 2, request="r", state="s")]))
     for name in ("smr.slot-agreement", "smr.prefix", "smr.exactly-once"):
-        assert "the index is not recorded" in lost[name].reasons[0]
+        assert "the index of 1 command applied is not recorded" in lost[name].reasons[0]
     for name, result in results(trace_of([row("a", "smr.client_request", "send")])).items():
         assert result.verdict is Verdict.NOT_APPLICABLE, name
 
@@ -142,3 +142,17 @@ def test_columns_of_other_types(name: str, value: Any) -> None:
     assert set(found) == set(SMR)
     for result in found.values():
         result.to_json()
+
+
+def test_states_of_which_the_index_is_not_known_are_not_passed_over() -> None:
+    rows = [apply("a", 1, state="s1"), row("b", "smr.checkpoint", state="other")]
+    found = check(trace_of(rows), "state")
+    assert found.verdict is Verdict.UNKNOWN
+    assert found.reasons == ("the index of 1 state is not recorded (smr.index)",)
+    assert check(trace_of([row("a", "smr.checkpoint", state="s", index=-1)]), "state").verdict is Verdict.UNKNOWN
+
+
+def test_first_commands_alone_are_told_not_to_suffice() -> None:
+    found = check(trace_of([apply("a", 5), apply("b", 5)]), "prefix")
+    assert found.verdict is Verdict.UNKNOWN
+    assert found.reasons == ("of no command applied it is recorded which state it was applied to",)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.checks.doubts import domain_check
-from tracekit.checks.evidence import not_recorded
+from tracekit.checks.evidence import not_recorded, times
 from tracekit.execution import Execution, Options
 from tracekit.results import CheckResult
 from tracekit.trace.columns import Column
@@ -38,6 +38,7 @@ class SmrHistory:
     index: the index of the state after the event.
     command, request, state: codes of what was recorded; an event with a command applies it.
     executed: whether an applied command was executed.
+    states_lost: how many events have a state and no index.
     """
 
     execution: Execution
@@ -49,6 +50,7 @@ class SmrHistory:
     request: Int64
     state: Int64
     executed: Bool
+    states_lost: int
 
     @property
     def applied(self) -> Bool:
@@ -81,7 +83,12 @@ class SmrHistory:
     def lost(self) -> tuple[str, ...]:
         """A reason where commands were applied of which the index is not known."""
         count = int(((self.command != NONE) & (self.index == NONE)).sum())
-        return (f"of {count} commands applied the index is not recorded (smr.index)",) if count else ()
+        return (f"the index of {times(count, 'command')} applied is not recorded (smr.index)",) if count else ()
+
+    def lost_states(self) -> tuple[str, ...]:
+        """A reason where states were recorded of which the index is not known."""
+        count = self.states_lost
+        return (f"the index of {times(count, 'state')} is not recorded (smr.index)",) if count else ()
 
 
 def smr_history(execution: Execution) -> SmrHistory:
@@ -109,7 +116,7 @@ def smr_history(execution: Execution) -> SmrHistory:
     again = (restart | crash)[row]
     return SmrHistory(
         execution, row, trace.process[row].astype(np.int64), again, numbers[row], command[row], request[row],
-        state[row], executed[row],
+        state[row], executed[row], int(((state != NONE) & (numbers == NONE) & (trace.kind != Kind.FAULT)).sum()),
     )  # fmt: skip
 
 

@@ -45,11 +45,14 @@ def prefix(execution: Execution, options: Options) -> CheckResult:
     before = _before(history)
     judged = history.applied & (before != NONE)
     broken = np.flatnonzero(judged & (history.index != before + 1))
+    reasons = history.lost()
+    if not judged.any():
+        reasons += ("of no command applied it is recorded which state it was applied to",)
     return CheckResult(
         examined={"applied commands": int(judged.sum())},
         violations=tuple(_told(history, int(p), int(before[p])) for p in broken[:SHOWN]),
         violations_total=len(broken),
-        reasons=history.lost(),
+        reasons=reasons,
         rests_on=history.rests_on,
         method="each command applied, against the state before it",
     )
@@ -69,7 +72,7 @@ def _told(history: SmrHistory, place: int, before: int) -> Violation:
         what = f"command {before + 1} was" if left == 1 else f"commands {before + 1} to {index - 1} were"
         why = f"when {what} not yet applied"
     else:
-        anomaly, why = "applied-again", f"though its state contained it: that after command {before}"
+        anomaly, why = "applied-again", f"though its state already contained commands up to {before}"
     return violation(
         history.execution,
         anomaly,

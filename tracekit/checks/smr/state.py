@@ -42,12 +42,14 @@ def state(execution: Execution, options: Options) -> CheckResult:
     places = np.flatnonzero((history.index != NONE) & (history.state != NONE))
     if not len(places):
         missing = () if recorded(execution, "smr.state") else ("smr.state is not recorded",)
-        return CheckResult(reasons=missing if bool(history.applied.any()) else (), applicable=False)
+        told = history.lost_states() or (missing if bool(history.applied.any()) else ())
+        return CheckResult(reasons=told, applicable=False)
     broken = differing(history.index[places], history.state[places])
     return CheckResult(
         examined={"states": len(places)},
         violations=tuple(_told(history, int(index)) for index in broken[:SHOWN]),
         violations_total=len(broken),
+        reasons=history.lost_states(),
         method="digests of states, by index",
     )
 
