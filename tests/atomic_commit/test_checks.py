@@ -313,3 +313,43 @@ def test_any_events(seed: int) -> None:
             builder.add({k: v for k, v in nonsense(draw, numbers).items() if k != left_out})
         for result in results(builder.build()).values():
             result.to_json()
+
+
+def unheard(rows: list[Row]) -> list[Row]:
+    """The rows without the receipts of what tells the coordinator anything."""
+    telling = ("commit.vote", "commit.pre_commit_ack")
+    return [row for row in rows if row["kind"] != "receive" or row["name"] not in telling]
+
+
+def test_receipts_that_nobody_records_leave_open_what_was_known() -> None:
+    found = judge("validity", unheard(RIGHT))
+    assert found.verdict is Verdict.UNKNOWN
+    assert "no receipt of commit.vote is recorded" in found.reasons[0]
+    found = judge("pre-commit", unheard([*READY, *PRE, *ACK, COMMIT]))
+    assert found.verdict is Verdict.UNKNOWN
+    assert judge("pre-commit", [*READY, *PRE, *ACK, COMMIT]).verdict is Verdict.HOLDS
+    indexed = [{**row, "index": i} for i, row in enumerate(unheard(RIGHT))]
+    assert judge("validity", indexed).verdict is Verdict.HOLDS
+
+
+def test_places_that_two_events_share_are_no_total_order() -> None:
+    rows = [at("b", "vote", vote="yes", participants=["a", "b"]), at("a", "begin", vote="yes"), COMMIT]
+    assert judge("validity", [{**row, "index": 3} for row in rows]).verdict is not Verdict.VIOLATED
+    assert judge("validity", [{**row, "index": -i} for i, row in enumerate(rows)]).verdict is not Verdict.VIOLATED
+    late = [{**row, "index": i} for i, row in enumerate(rows[1:] + rows[:1])]
+    assert judge("validity", late).verdict is Verdict.VIOLATED
+
+
+def test_two_phases_are_not_three_where_nobody_is_ever_committable() -> None:
+    builder = TraceBuilder(NAMES, Run())
+    for row in (*VOTED, {**COMMIT, "commit.committable": False}):
+        builder.add(row)
+    assert not checks()["atomic-commit.pre-commit"].applies(Execution(builder.build()))
+
+
+@pytest.mark.parametrize("name", ["agreement", "irrevocable", "one-vote", "validity", "termination"])
+def test_transactions_of_another_type_are_not_told_apart(name: str) -> None:
+    rows = [at("a", "decide", txn=1.5, decision="commit", vote="yes"), at("b", "decide", txn=1.5, decision="abort")]
+    found = judge(name, rows)
+    assert found.verdict is Verdict.UNKNOWN
+    assert any("commit.txn is not recorded" in reason for reason in found.reasons)

@@ -50,6 +50,9 @@ def compare(rows: list[Row]) -> dict[str, CheckResult]:
         broken = rule(run)
         if not told >= NEEDS.get(name, {"commit.vote"}):
             assert not found[name].violations_total
+        elif name in ("validity", "pre-commit") and _unheard(rows):
+            assert found[name].violations_total <= len(broken), (name, broken, found[name].reasons)
+            assert not broken or found[name].verdict is not Verdict.HOLDS, name
         elif run.ordered() or name not in ("pre-commit", "commit-when-possible"):
             assert found[name].violations_total == len(broken), (name, broken, found[name].reasons)
             assert len(found[name].violations) == min(len(broken), 20)
@@ -61,6 +64,13 @@ def compare(rows: list[Row]) -> dict[str, CheckResult]:
     if "blocking" in found and found["blocking"].facts:
         assert found["blocking"].facts["never ended"] == oracle.never_ended(run)
     return found
+
+
+def _unheard(rows: list[Row]) -> bool:
+    """Whether there is a sort of message that tells of votes or decisions, and that is sent and never received."""
+    names = {kind: {row["name"] for row in rows if row["kind"] == kind} for kind in ("send", "receive")}
+    telling = ("vote", "pre_commit_ack", "decision", "decision_response", "state_response")
+    return bool((names["send"] - names["receive"]) & {f"commit.{name}" for name in telling})
 
 
 @examples(600)

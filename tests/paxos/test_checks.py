@@ -147,8 +147,8 @@ def test_a_value_that_no_majority_leaves() -> None:
     (found,) = check(trace_of(rows), "value-choice").violations
     assert found.anomaly == "value-not-left-by-a-quorum"
     assert found.summary == (
-        "c used y for ballot 3, though a had accepted x (ballot 1) and b had accepted x (ballot 1): of these, every "
-        "majority of the 3 acceptors has one."
+        "c used y for ballot 3, though a had accepted x (ballot 1) and b had accepted x (ballot 1). Every "
+        "majority of the 3 acceptors includes one of these."
     )
     assert found.events[-1].event == "c:1"
     rows[4] = accepts("b", 4, "x")  # not below 3: b and c leave the value free
@@ -294,3 +294,92 @@ def test_a_proposer_that_never_records_its_own_steps_may_have_taken_them() -> No
     assert check(trace_of(indexed(other)), "quorum").verdict is Verdict.VIOLATED, "it proposed another value"
     elsewhere = [*rows, {**accepts("a", 9, "y"), "paxos.promised": 9}]
     assert check(trace_of(indexed(elsewhere)), "quorum").verdict is Verdict.VIOLATED, "it does record its own"
+
+
+IN_INSTANCE = [
+    {**row, "paxos.instance": 1}
+    for row in (accepts("a", 5, "x"), accepts("b", 6, "y"), accepts("c", 7, "x"), row("a", "accept", "send", ballot=8,
+                value="y", message=1, peer="b"))
+]  # fmt: skip
+"""A run of Paxos: of b and c, and of a and c, x is left to ballot 8; of a and b it is y."""
+
+
+def test_an_acceptance_that_cannot_be_read_may_be_the_one_that_leaves_the_value() -> None:
+    assert check(trace_of([*ACCEPTORS, *IN_INSTANCE]), "value-choice").verdict is Verdict.HOLDS
+    nameless = {k: v for k, v in IN_INSTANCE[1].items() if k != "paxos.instance"}
+    rows = [*ACCEPTORS, IN_INSTANCE[0], nameless, *IN_INSTANCE[2:]]
+    assert check(trace_of(rows), "value-choice").verdict is Verdict.UNKNOWN
+    torn = trace_of([*ACCEPTORS, IN_INSTANCE[0], *IN_INSTANCE[2:]])
+    assert check(torn, "value-choice").verdict is Verdict.VIOLATED
+    assert check(replace(torn, complete=False), "value-choice").verdict is Verdict.UNKNOWN
+
+
+def test_a_file_that_lost_its_end_may_have_lost_who_put_a_value_forward() -> None:
+    trace = trace_of([SUBMIT, row("b", "learn", value="y")])
+    assert check(trace, "validity").verdict is Verdict.VIOLATED
+    found = check(replace(trace, complete=False), "validity")
+    assert found.verdict is Verdict.UNKNOWN
+    assert "not marked complete" in found.reasons[0]
+
+
+def round_of(process: str, number: int) -> list[Row]:
+    """What passes between the proposer d and an acceptor in ballot 1, without what d receives."""
+    return [
+        row("d", "prepare", "send", ballot=1, message=number, peer=process),
+        row(process, "prepare", "receive", ballot=1, promised=1, message=number, peer="d"),
+        row(process, "promise", "send", ballot=1, promised=1, message=number + 1, peer="d"),
+    ]
+
+
+def test_receipts_that_nobody_records_leave_open_what_was_known() -> None:
+    request = row("d", "accept", "send", ballot=1, value="x", message=9, peer="b")
+    heard = row("d", "promise", "receive", ballot=1, message=2, peer="b")
+    rows = [*ACCEPTORS, *round_of("b", 1), *round_of("c", 3)]
+    found = check(trace_of([*rows, request]), "quorum")
+    assert found.verdict is Verdict.UNKNOWN
+    assert "no receipt of paxos.promise is recorded" in found.reasons[0]
+    assert check(trace_of([*rows, heard, request]), "quorum").verdict is Verdict.VIOLATED
+    # promises that nobody gave cannot have been known
+    assert check(trace_of([*ACCEPTORS, *round_of("b", 1), request]), "quorum").verdict is Verdict.VIOLATED
+
+
+def test_places_that_two_events_share_are_no_total_order() -> None:
+    rows = [*ACCEPTORS, promises("a", 1), promises("b", 1), row("a", "accept", "send", ballot=1, value="x")]
+    assert check(trace_of(indexed(rows)), "quorum").verdict is Verdict.HOLDS
+    shared = indexed(rows)
+    shared[-2]["index"] = shared[-1]["index"]
+    assert check(trace_of(shared), "quorum").verdict is Verdict.UNKNOWN
+
+
+def test_whom_requests_are_sent_to_is_an_acceptor_though_nothing_of_it_is_recorded() -> None:
+    asked = [row("a", "prepare", "send", ballot=1, peer=name) for name in "bde"]
+    rows = [
+        accepts("a", 1, "x"),
+        accepts("b", 1, "x"),
+        promises("c", 2),
+        row("c", "accept", "send", ballot=2, value="y"),
+    ]
+    assert check(trace_of(rows), "value-choice").verdict is Verdict.VIOLATED
+    found = check(trace_of([*asked, *rows]), "value-choice")
+    assert found.verdict is Verdict.UNKNOWN
+    assert "and 2 more to which requests were sent" in found.rests_on[0]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [row("a", "submit", value=17), row("b", "accepted", ballot=1, accepted_ballot=1, accepted_value=17.0)],
+        [row("a", "submit", value=True), row("b", "learn", value=False)],
+        [row("a", "init", acceptors=[1, 2, 3]), row("a", "learn", value="x")],
+        [row("a", "init", acceptors="a b c"), row("a", "learn", value="x")],
+    ],
+)
+def test_fields_of_other_types_leave_everything_open(rows: list[Row]) -> None:
+    for name, found in results(trace_of(rows)).items():
+        assert found.verdict is Verdict.UNKNOWN, name
+        assert "but as" in found.reasons[0]
+
+
+def test_a_method_tells_of_majorities_only_where_they_were_counted() -> None:
+    changing = [row("a", "init", acceptors=["a", "b"]), row("b", "init", acceptors=["a"]), accepts("a", 1, "x")]
+    assert check(trace_of([*changing, row("a", "learn", value="x")]), "agreement").method == "values learned"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from tracekit.execution import Execution, Options
 from tracekit.registry import check
 from tracekit.results import CheckResult
+from tracekit.trace.schema import Kind
 
 if TYPE_CHECKING:
     from tracekit.registry import CheckFunction
@@ -65,6 +66,16 @@ def not_covered(execution: Execution) -> list[int]:
     coverage, processes = execution.trace.run.coverage, execution.trace.processes
     partial = [name for name, c in coverage.items() if not (c.get("start", True) and c.get("end", True))]
     return [processes.index(name) for name in partial if name in processes]
+
+
+def unheard(execution: Execution, names: Sequence[str]) -> tuple[str, ...]:
+    """Those names of messages that are sent and never received anywhere: all were lost, or, as likely, receipts of them
+    are not recorded. What a message tells may then have been known without a trace of it."""
+    trace = execution.trace
+    sent, received = trace.is_kind(Kind.SEND), trace.is_kind(Kind.RECEIVE)
+    return tuple(
+        name for name in names if (trace.named(name) & sent).any() and not (trace.named(name) & received).any()
+    )
 
 
 def _doubted(found: CheckResult, spoiled: str, domain: str, self_evident: bool) -> CheckResult:

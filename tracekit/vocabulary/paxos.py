@@ -31,7 +31,8 @@ FIELDS = (
     Field("paxos.promised", Type.INT, "At an acceptor: the ballot promised after the event, by the event or before."),
     Field(
         "paxos.accepted_ballot", Type.INT,
-        "At an acceptor: number of the proposal that it accepted last, after the event.",
+        "At an acceptor: number of the proposal that it accepted last, after the event. Absent (not 0 or -1): none "
+        "yet, or not known.",
     ),
     Field("paxos.accepted_value", Type.TEXT_OR_INT, "At an acceptor: the value of that proposal."),
     Field(

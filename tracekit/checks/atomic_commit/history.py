@@ -227,7 +227,7 @@ def _values(execution: Execution, name: str, values: dict[str, int] | None, txn:
     column = trace.get(name)
     if column is None or not bool(column.present.any()):
         return none, none, "; ".join(not_recorded(execution, name)) if name in trace.columns else ""
-    wrong = not_recorded(execution, name)
+    wrong = not_recorded(execution, name) or (not_recorded(execution, "commit.txn") if bool((txn >= 0).any()) else ())
     if wrong:
         return none, none, wrong[0]
     if values is None or column.texts is None:

@@ -9,9 +9,14 @@ from typing import Any
 import numpy as np
 
 from tracekit.checks.atomic_commit.history import Bool, Int64, commit_history
-from tracekit.checks.doubts import not_covered
+from tracekit.checks.doubts import not_covered, unheard
 from tracekit.execution import Execution
 from tracekit.trace.schema import Kind
+
+TELLING = (
+    "commit.vote", "commit.pre_commit_ack", "commit.decision", "commit.decision_response", "commit.state_response",
+)  # fmt: skip
+"""Messages by which a process comes to know of votes, of pre-commits, or of what is decided."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,12 +28,20 @@ class Order:
     by_messages: whether happens-before decides; else the column `index` does.
     whole: whether no missing message could add to the order.
     recorded: whether it tells anything between processes.
+    unheard: names of messages that tell of votes and pre-commits and of which no receipt is recorded: whoever decides
+        may have known more than the order tells.
     """
 
     execution: Execution
     by_messages: bool
     whole: bool
     recorded: bool = True
+    unheard: tuple[str, ...] = ()
+
+    @property
+    def sure(self) -> bool:
+        """Whether what is not known to come before an event was not known there."""
+        return self.whole and not self.unheard
 
     @property
     def method(self) -> str:
@@ -90,20 +103,24 @@ class Order:
 def order(execution: Execution) -> Order:
     """The order that judges votes and pre-commits; use it through ``execution.derive(order)``.
 
-    One recorder's total order is taken where messages are not all matched.
+    One recorder's total order is taken where messages are not all matched, or receipts are not recorded.
     """
     history = execution.derive(commit_history)
     trace, messages = execution.trace, execution.messages
     acting = np.unique(trace.process[history.txn >= 0])
     receives = np.flatnonzero(trace.is_kind(Kind.RECEIVE) & np.isin(trace.process, acting))
     matched = messages.send_of[receives] >= 0
+    silent = unheard(execution, TELLING)
     sound = not len(messages.uncertain) and not len(execution.happens_before.unordered)
     # What a process did not record may have brought word of a vote to others
     covered = trace.complete and not not_covered(execution)
-    if (bool(len(receives)) or len(acting) <= 1) and bool(matched.all()) and sound and covered:
+    whole = (bool(len(receives)) or len(acting) <= 1) and bool(matched.all()) and sound and covered
+    if whole and not silent:
         return Order(execution, True, True)
     if _index_is_total(execution):
         return Order(execution, False, True)
+    if whole:
+        return Order(execution, True, True, unheard=silent)
     return Order(execution, True, False, bool(matched.any()))
 
 
@@ -114,4 +131,5 @@ def _index_is_total(execution: Execution) -> bool:
         return False
     rows = execution.program_order.rows
     values, process = index.values[rows], execution.trace.process[rows]
-    return bool(((process[1:] != process[:-1]) | (values[1:] >= values[:-1])).all())
+    rises = bool(((process[1:] != process[:-1]) | (values[1:] > values[:-1])).all())
+    return rises and len(np.unique(values)) == len(values)

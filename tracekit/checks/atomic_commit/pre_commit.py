@@ -19,16 +19,19 @@ from tracekit.checks.atomic_commit.history import (
 )
 from tracekit.checks.atomic_commit.order import Order, order
 from tracekit.checks.doubts import domain_check
-from tracekit.checks.evidence import SHOWN, listed, recorded, times, violation
+from tracekit.checks.evidence import SHOWN, listed, times, violation
 from tracekit.execution import Execution, Options
 from tracekit.results import CheckResult, Violation
 
 
 def _three_phases(execution: Execution) -> bool:
     """Whether anybody was ever committable, or pre-commits were sent."""
+    state = execution.trace.get("commit.committable")
+    ever = False
+    if state is not None:  # of another type it tells nothing, but that is for the check to say
+        ever = bool((state.present & (state.values if state.values.dtype == np.bool_ else True)).any())
     return commit_occurs(execution) and (
-        recorded(execution, "commit.committable")
-        or not execution.trace.names.isdisjoint(("commit.pre_commit", "commit.pre_commit_ack"))
+        ever or not execution.trace.names.isdisjoint(("commit.pre_commit", "commit.pre_commit_ack"))
     )
 
 
@@ -55,8 +58,8 @@ def pre_commit(execution: Execution, options: Options) -> CheckResult:
 
     Cannot see
         Whether a crash was noticed: a participant that crashes at some time after its vote and not certainly after the
-        commit is excused. Two-phase commit, which has no such phase: the check applies where commit.committable or
-        pre-commits are recorded.
+        commit is excused. Two-phase commit, which has no such phase: the check applies where a process is committable
+        at any time (commit.committable is true), or pre-commits are recorded.
 
     Cost
         Each commit times the participants of its transaction.
@@ -118,7 +121,7 @@ def _pairs(history: CommitHistory, commits: Marks, causal: Order) -> Pairs:
     excused = crash >= 0
     # A crash that is known to come after the commit is no excuse: the participant was operational then
     excused[excused] = ~causal.later(commits.row[place[excused]], crash[excused])
-    told = (causal.whole | (row < 0)) & ~history.partial[participant] & (not history.missing("committable"))
+    told = (causal.sure | (row < 0)) & ~history.partial[participant] & (not history.missing("committable"))
     return Pairs(place, participant, row, ~excused & told, excused)
 
 

@@ -59,7 +59,7 @@ def validity(execution: Execution, options: Options) -> CheckResult:
         return nothing_decided(history)
     pairs = _pairs(history, commits, causal)
     refused = _refused(history, commits)
-    missing, early = pairs.missing & pairs.judged, pairs.early & causal.whole
+    missing, early = pairs.missing & pairs.judged, pairs.early & causal.sure
     wrong = np.concatenate([refused, pairs.commit[missing], pairs.commit[early]])
     broken = first_of_each(history, commits, wrong)
     told = [_told(history, commits, place, pairs, missing | early) for place in broken[:SHOWN].tolist()]
@@ -119,12 +119,17 @@ def _reasons(history: CommitHistory, commits: Marks, pairs: Pairs, causal: Order
     if unknown.any() and not history.missing("vote"):
         who = history.absent_names(pairs.participant[unknown])
         reasons.append(f"{times(int(unknown.sum()), 'vote')} may not be recorded: {who} is not recorded as a whole")
-    if pairs.early.any() and not causal.whole:
+    if pairs.early.any() and not causal.sure:
         first = int(np.flatnonzero(pairs.early)[0])
         at = history.execution.trace.event(int(commits.row[pairs.commit[first]]))
         votes = times(int(pairs.early.sum()), "yes vote")
-        reasons.append(f"{votes} may have come too late (first: before {at}): not all messages are recorded")
+        reasons.append(f"{votes} may have come too late (first: before {at}): {_unsure(causal)}")
     return tuple(reasons)
+
+
+def _unsure(causal: Order) -> str:
+    heard = causal.unheard and causal.whole
+    return f"no receipt of {' or '.join(causal.unheard)} is recorded" if heard else "not all messages are recorded"
 
 
 def _told(history: CommitHistory, commits: Marks, place: int, pairs: Pairs, wrong: Bool) -> Violation:

@@ -11,6 +11,7 @@ from tracekit.checks.evidence import recorded
 from tracekit.checks.paxos.history import Int64, PaxosHistory, paxos_history
 from tracekit.execution import Execution
 from tracekit.trace.columns import Column, ListColumn
+from tracekit.trace.schema import Kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +52,9 @@ class Acceptors:
         """What a verdict supposes, for people."""
         if self.declared:
             return ()
-        return (f"acceptors: the {len(self.codes)} processes that promise or accept (assumed)",)
+        told = f"acceptors: the {len(self.codes)} that promise or accept"
+        told += f", and {self.unseen} more to which requests were sent" if self.unseen else ""
+        return (f"{told} (assumed)",)
 
     def among(self, processes: Int64) -> Int64:
         """The place of each process in `codes`; -1 for those that are no acceptors."""
@@ -63,7 +66,8 @@ class Acceptors:
 
 
 def acceptors(execution: Execution) -> Acceptors:
-    """Reads paxos.acceptors; never recorded: the processes that promise or accept, and as many more as n says.
+    """Reads paxos.acceptors; never recorded: the processes that promise or accept, and as many more as n says; without
+    n, as many more as requests are sent to of which nothing is recorded.
 
     Use it through ``execution.derive(acceptors)``. O(n).
     """
@@ -71,7 +75,7 @@ def acceptors(execution: Execution) -> Acceptors:
     column = trace.lists("paxos.acceptors")
     acting = np.unique(np.concatenate([history.promises.process, history.acceptances.process]))
     if column is None or not recorded(execution, "paxos.acceptors"):
-        unseen = max((trace.run.n or 0) - len(acting), 0)
+        unseen = len(_asked(execution)) if trace.run.n is None else max(trace.run.n - len(acting), 0)
         return _acceptors(history, acting, unseen, trace.run.n is not None)
     rows = np.flatnonzero(column.present)
     keys = _keys(column, rows)
@@ -84,6 +88,17 @@ def acceptors(execution: Execution) -> Acceptors:
     present = np.unique(trace.process[_of_paxos(execution)])
     codes = np.array(sorted(c for c in present.tolist() if trace.processes[c] in names), np.int64)
     return _acceptors(history, codes, len(names) - len(codes), True)
+
+
+def _asked(execution: Execution) -> set[str]:
+    """Whom prepare or accept requests are sent to, of those of whom nothing is recorded."""
+    trace = execution.trace
+    peer = trace.get("peer")
+    if peer is None or peer.texts is None:
+        return set()
+    sent = trace.named("paxos.prepare", "paxos.accept") & trace.is_kind(Kind.SEND) & peer.present
+    texts = peer.texts.to_pylist()
+    return {texts[code] for code in np.unique(peer.values[sent]).tolist()} - set(trace.processes)
 
 
 def _acceptors(history: PaxosHistory, codes: Int64, unseen: int, declared: bool, reason: str = "") -> Acceptors:

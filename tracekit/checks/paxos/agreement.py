@@ -33,7 +33,8 @@ def agreement(execution: Execution, options: Options) -> CheckResult:
         declared. paxos.instance where there are several.
 
     Cannot see
-        A value that was chosen and that nobody learned, where acceptances are not recorded. Quorums other than
+        A value that was chosen and that nobody learned, where acceptances are not recorded, or the acceptors are not
+        declared or not the same throughout. Quorums other than
         majorities.
 
     Cost
@@ -54,12 +55,13 @@ def agreement(execution: Execution, options: Options) -> CheckResult:
     pairs, _ = distinct(instance, value)
     instances, count = np.unique(pairs[:, 0], return_counts=True)
     broken = instances[count > 1]
+    by_votes = group.declared and not group.reason and bool(len(history.acceptances))
     return CheckResult(
         examined={"instances": len(instances)},
         violations=tuple(_told(history, group, chosen, int(i)) for i in broken[:SHOWN]),
         violations_total=len(broken),
         reasons=reasons,
-        method="values learned" + (" and values accepted by a majority, by instance" if group.declared else ""),
+        method="values learned" + (" and values accepted by a majority, by instance" if by_votes else ""),
     )
 
 

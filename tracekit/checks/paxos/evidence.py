@@ -16,22 +16,26 @@ if TYPE_CHECKING:
 
 
 def paxos_check(name: str) -> Callable[[CheckFunction], CheckFunction]:
-    """Registers a check, which is unknown where instances are recorded in a way that cannot be read: events of several
-    instances would be taken for those of one."""
+    """Registers a check, which is unknown where instances, ballots, values or acceptors are recorded in a way that
+    cannot be read: events of several instances would be taken for those of one, the values 17 and 17.0 for two."""
 
     def register(function: CheckFunction) -> CheckFunction:
         @wraps(function)
         def judged(execution: Execution, options: Options) -> CheckResult:
-            column = execution.trace.columns.get("paxos.instance")
-            if column is not None and column.present.any():
-                wrong = evidence.not_recorded(execution, "paxos.instance")
-                if wrong:
-                    return CheckResult(reasons=wrong)
-            return function(execution, options)
+            columns = execution.trace.columns
+            there = [name for name in _FIELDS if name in columns and columns[name].present.any()]
+            wrong = evidence.not_recorded(execution, *there)
+            return CheckResult(reasons=wrong) if wrong else function(execution, options)
 
         return domain_check(name)(judged)
 
     return register
+
+
+_FIELDS = (
+    "paxos.instance", "paxos.ballot", "paxos.value", "paxos.promised", "paxos.accepted_ballot", "paxos.accepted_value",
+    "paxos.acceptors",
+)  # fmt: skip
 
 
 def violation(

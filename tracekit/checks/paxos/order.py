@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tracekit.checks.doubts import unheard
 from tracekit.checks.paxos.acceptors import acceptors
 from tracekit.checks.paxos.history import Bool, Int64, paxos_history
 from tracekit.execution import Execution
@@ -13,6 +14,8 @@ from tracekit.trace.schema import Kind
 
 BLOCK = 4_000_000
 """Pairs of events that are compared together; bounds memory."""
+TELLING = ("paxos.promise", "paxos.accepted", "paxos.chosen", "paxos.missed")
+"""Messages by which a process comes to know of promises, of acceptances, or of what is chosen."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,14 +25,17 @@ class Order:
     Attributes
     ----------
     by_messages: whether happens-before decides; else the column `index` does.
-    whole: whether no missing message could add to the order.
+    whole: whether no missing message could add to the order, but for those that `unheard` names.
     reason: why there is no order at all; empty where there is one.
+    unheard: names of messages that tell of promises and acceptances and of which no receipt is recorded: what follows
+        from them may look as if nothing preceded it.
     """
 
     execution: Execution
     by_messages: bool
     whole: bool
     reason: str = ""
+    unheard: tuple[str, ...] = ()
 
     @property
     def method(self) -> str:
@@ -61,17 +67,19 @@ class Order:
 def order(execution: Execution) -> Order:
     """The order that judges quorums; use it through ``execution.derive(order)``.
 
-    One recorder's total order is taken where messages are not all matched.
+    One recorder's total order is taken where messages are not all matched, or receipts are not recorded.
     """
     trace, messages, members = execution.trace, execution.messages, _members(execution)
     receives = np.flatnonzero(trace.is_kind(Kind.RECEIVE) & np.isin(trace.process, members))
     matched = messages.send_of[receives] >= 0
-    if bool(len(receives)) and bool(matched.all()) and not len(messages.uncertain):
+    silent = unheard(execution, TELLING)
+    sound = bool(len(receives)) and bool(matched.all()) and not len(messages.uncertain)
+    if sound and not silent:
         return Order(execution, True, True)
     if _index_is_total(execution):
         return Order(execution, False, True)
     if matched.any():
-        return Order(execution, True, False)
+        return Order(execution, True, sound, unheard=silent)
     if len(members) <= 1:
         return Order(execution, True, True)
     return Order(
@@ -92,4 +100,5 @@ def _index_is_total(execution: Execution) -> bool:
     if index is None or index.texts is not None or not bool(index.present.all()):
         return False
     values, process = index.values[rows], trace.process[rows]
-    return bool(((process[1:] != process[:-1]) | (values[1:] > values[:-1])).all())
+    rises = bool(((process[1:] != process[:-1]) | (values[1:] > values[:-1])).all())
+    return rises and len(np.unique(values)) == len(values)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracekit.checks.evidence import SHOWN, listed, times
+from tracekit.checks.evidence import SHOWN, listed
 from tracekit.checks.paxos.acceptors import Acceptors, acceptors
 from tracekit.checks.paxos.evidence import paxos_check, violation
-from tracekit.checks.paxos.history import NONE, Int64, PaxosHistory, Steps, distinct, firsts, paxos_history, shown
+from tracekit.checks.paxos.history import NONE, Bool, Int64, PaxosHistory, Steps, distinct, firsts, paxos_history, shown
 from tracekit.checks.paxos.order import Order, order
 from tracekit.execution import Execution, Options
 from tracekit.results import CheckResult, Violation
@@ -39,7 +39,8 @@ def quorum(execution: Execution, options: Options) -> CheckResult:
         Quorums other than majorities. A first ballot that needs no promises by agreement: record paxos.promised of it
         when acceptors start. An acceptor of which nothing is recorded is taken as if it might have promised and
         accepted, and so is a proposer that never records its own promise, or its own acceptance: where that would
-        decide, the answer is unknown.
+        decide, the answer is unknown. So it is where promises or acceptances are sent and nobody ever records the
+        receipt of one: what was known is then not known.
 
     Cost
         Accept requests and values learned, times acceptors.
@@ -72,17 +73,24 @@ def quorum(execution: Execution, options: Options) -> CheckResult:
             reasons += history.doubts(doubt) or (f"no {doubt} are recorded, so {unit} cannot be judged",)
             continue
         certain = history.promises is evidence or "values" not in history.useless
-        count = (_promised if evidence is history.promises else _accepted)(group, causal, evidence, steps)
+        counted = _promised if evidence is history.promises else _accepted
+        count = counted(group, causal, evidence, steps)
+        # Where receipts are not recorded, whatever stands anywhere in the recording may have been known
+        most = counted(group, None, evidence, steps) if causal.unheard else count
         silent = _silent(history, group, steps, evidence is history.promises)
-        possible = count + silent + group.unseen + len(group.partial) >= group.majority
+        possible = most + silent + group.unseen + len(group.partial) >= group.majority
         excused = possible | (not causal.whole) | (not certain) | (doubt in history.useless)
+        excused |= not execution.trace.complete
         broken, unsure = np.flatnonzero((count < group.majority) & ~excused), (count < group.majority) & excused
         examined[unit] = len(steps) - int(unsure.sum())
         total += len(broken)
         if unsure.any():
             at = execution.trace.event(int(steps.row[np.flatnonzero(unsure)[0]]))
-            why = f"{int(unsure.sum())} of {times(len(steps), 'event')} ({unit}) cannot be judged, as at {at}"
-            reasons += (f"{why}: too many {doubt} before it may not be recorded",)
+            why = f"{int(unsure.sum())} of {len(steps)} {unit} cannot be judged, as at {at}"
+            lost = f"too many {doubt} before it may not be recorded"
+            if causal.unheard:
+                lost = f"no receipt of {' or '.join(causal.unheard)} is recorded, so what was known there is not known"
+            reasons += (f"{why}: {lost}",)
         tell = _told_request if evidence is history.promises else _told_learned
         told += [tell(history, group, causal, steps, int(b)) for b in broken[: SHOWN - len(told)]]
     return CheckResult(
@@ -105,8 +113,9 @@ def _silent(history: PaxosHistory, group: Acceptors, steps: Steps, promises: boo
     return np.bincount(news, minlength=len(steps)).astype(np.int64)
 
 
-def _promised(group: Acceptors, causal: Order, promises: Steps, requests: Steps) -> Int64:
-    """How many acceptors had promised the ballot of each request before it, for its instance or for all."""
+def _promised(group: Acceptors, causal: Order | None, promises: Steps, requests: Steps) -> Int64:
+    """How many acceptors had promised the ballot of each request before it, for its instance or for all; without an
+    order, before it or not."""
     mine = promises[group.among(promises.process) >= 0]
     mine = mine[firsts(mine.instance, mine.ballot, mine.process)]
     own = _pairs((mine.instance, mine.ballot), (requests.instance, requests.ballot))
@@ -117,21 +126,26 @@ def _promised(group: Acceptors, causal: Order, promises: Steps, requests: Steps)
     return _before(causal, mine, promise, requests, request, mine.process)
 
 
-def _accepted(group: Acceptors, causal: Order, acceptances: Steps, learned: Steps) -> Int64:
-    """How many acceptors had accepted each value learned before it, under the ballot that has most."""
+def _accepted(group: Acceptors, causal: Order | None, acceptances: Steps, learned: Steps) -> Int64:
+    """How many acceptors had accepted each value learned before it, under the ballot that has most; without an order,
+    before it or not."""
     mine = acceptances[group.among(acceptances.process) >= 0]
     mine = mine[firsts(mine.instance, mine.value, mine.ballot, mine.process)]
     vote, news = _pairs((mine.instance, mine.value), (learned.instance, learned.value))
-    there = causal.before(mine.row[vote], learned.row[news])
+    there = _known(causal, mine.row[vote], learned.row[news])
     keys, key = distinct(news[there], mine.ballot[vote[there]])
     out = np.zeros(len(learned), np.int64)
     np.maximum.at(out, keys[:, 0], np.bincount(key, minlength=len(keys)))
     return out
 
 
-def _before(causal: Order, steps: Steps, step: Int64, events: Steps, event: Int64, who: Int64) -> Int64:
+def _known(causal: Order | None, first: Int64, second: Int64) -> Bool:
+    return np.ones(len(first), np.bool_) if causal is None else causal.before(first, second)
+
+
+def _before(causal: Order | None, steps: Steps, step: Int64, events: Steps, event: Int64, who: Int64) -> Int64:
     """How many different processes have a step before each event, of pairs of steps and events."""
-    there = causal.before(steps.row[step], events.row[event])
+    there = _known(causal, steps.row[step], events.row[event])
     keys, _ = distinct(event[there], who[step[there]])
     return np.bincount(keys[:, 0], minlength=len(events)).astype(np.int64)
 

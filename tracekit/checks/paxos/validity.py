@@ -58,11 +58,12 @@ def validity(execution: Execution, options: Options) -> CheckResult:
     broken = np.flatnonzero(~known)
     lost = history.doubts("submitted")
     partial = not_covered(execution)
-    if len(broken) and (partial or lost):
+    torn = "" if execution.trace.complete else "the file is not marked complete"
+    if len(broken) and (partial or lost or torn):
         row = int(used.row[group == broken[0]][0])
         at, name = execution.trace.event(row), shown([history.values[int(keys[broken[0], 1])]])
         why = f"nobody is recorded to have put {name} forward ({at}), but "
-        why += lost[0] if lost else f"{execution.trace.processes[partial[0]]} is not recorded from start to end"
+        why += lost[0] if lost else torn or f"{execution.trace.processes[partial[0]]} is not recorded from start to end"
         return CheckResult(examined={"values": len(keys)}, reasons=(why, *doubts))
     return CheckResult(
         examined={"values": len(keys)},

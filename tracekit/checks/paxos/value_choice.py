@@ -69,6 +69,8 @@ def value_choice(execution: Execution, options: Options) -> CheckResult:
     free = bound == FREE
     allowed = free.copy()
     allowed[~free] = _has_value(group, votes, silent, proposals[~free], bound[~free])
+    # An acceptance that cannot be read, or that was cut off, may be the one that a majority leaves the value by
+    certain &= execution.trace.complete and "acceptances" not in history.useless
     broken = np.flatnonzero(~allowed & certain)
     open_ones = np.flatnonzero(~allowed & ~certain)
     if len(open_ones):
@@ -174,8 +176,8 @@ def _told(history: PaxosHistory, group: Acceptors, votes: Steps, proposals: Step
     return violation(
         history.execution,
         "value-not-left-by-a-quorum",
-        f"{who} used {shown([name])} for ballot {number}{history.at(instance)}, though {held}: "
-        f"of these, every majority of the {group.count} acceptors has one.",
+        f"{who} used {shown([name])} for ballot {number}{history.at(instance)}, though {held}. "
+        f"Every majority of the {group.count} acceptors includes {'it' if len(found) == 1 else 'one of these'}.",
         [*events, (int(one.row[0]), f"proposal of ballot {number} with {name}")],
         facts={**history.about(instance), "ballot": number, "value": name, "accepted": found},
     )
