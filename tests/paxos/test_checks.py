@@ -147,8 +147,8 @@ def test_a_value_that_no_majority_leaves() -> None:
     (found,) = check(trace_of(rows), "value-choice").violations
     assert found.anomaly == "value-not-left-by-a-quorum"
     assert found.summary == (
-        "c used y for ballot 3, though a had accepted x (ballot 1) and b had accepted x (ballot 1). Every "
-        "majority of the 3 acceptors includes one of these."
+        "c used y for ballot 3, though a and b had accepted x (ballot 1). Every majority "
+        "of the 3 acceptors includes one of these."
     )
     assert found.events[-1].event == "c:1"
     rows[4] = accepts("b", 4, "x")  # not below 3: b and c leave the value free
@@ -309,17 +309,21 @@ def test_an_acceptance_that_cannot_be_read_may_be_the_one_that_leaves_the_value(
     nameless = {k: v for k, v in IN_INSTANCE[1].items() if k != "paxos.instance"}
     rows = [*ACCEPTORS, IN_INSTANCE[0], nameless, *IN_INSTANCE[2:]]
     assert check(trace_of(rows), "value-choice").verdict is Verdict.UNKNOWN
-    torn = trace_of([*ACCEPTORS, IN_INSTANCE[0], *IN_INSTANCE[2:]])
-    assert check(torn, "value-choice").verdict is Verdict.VIOLATED
-    assert check(replace(torn, complete=False), "value-choice").verdict is Verdict.UNKNOWN
+    cut = [*ACCEPTORS, IN_INSTANCE[0], *IN_INSTANCE[2:]]
+    assert check(trace_of(cut), "value-choice").verdict is Verdict.VIOLATED
+    assert check(replace(trace_of(cut), complete=False), "value-choice").verdict is Verdict.VIOLATED
+    logs = trace_of(sorted(cut, key=lambda row: str(row["process"])))
+    assert check(replace(logs, complete=False), "value-choice").verdict is Verdict.UNKNOWN
 
 
 def test_a_file_that_lost_its_end_may_have_lost_who_put_a_value_forward() -> None:
-    trace = trace_of([SUBMIT, row("b", "learn", value="y")])
+    trace = trace_of([SUBMIT, row("b", "learn", value="y")])  # two logs, one behind the other
     assert check(trace, "validity").verdict is Verdict.VIOLATED
     found = check(replace(trace, complete=False), "validity")
     assert found.verdict is Verdict.UNKNOWN
     assert "not marked complete" in found.reasons[0]
+    written = trace_of([SUBMIT, row("b", "learn", value="y"), SUBMIT])
+    assert check(replace(written, complete=False), "validity").verdict is Verdict.VIOLATED
 
 
 def round_of(process: str, number: int) -> list[Row]:
@@ -383,3 +387,8 @@ def test_fields_of_other_types_leave_everything_open(rows: list[Row]) -> None:
 def test_a_method_tells_of_majorities_only_where_they_were_counted() -> None:
     changing = [row("a", "init", acceptors=["a", "b"]), row("b", "init", acceptors=["a"]), accepts("a", 1, "x")]
     assert check(trace_of([*changing, row("a", "learn", value="x")]), "agreement").method == "values learned"
+
+
+def test_a_value_learned_and_never_proposed_is_told_as_learned() -> None:
+    (found,) = check(trace_of([SUBMIT, row("b", "learn", value="y")]), "validity").violations
+    assert found.summary == "b learned that y is chosen, which nobody had put forward."

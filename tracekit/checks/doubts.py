@@ -7,6 +7,8 @@ from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from tracekit.execution import Execution, Options
 from tracekit.registry import check
 from tracekit.results import CheckResult
@@ -66,6 +68,23 @@ def not_covered(execution: Execution) -> list[int]:
     coverage, processes = execution.trace.run.coverage, execution.trace.processes
     partial = [name for name, c in coverage.items() if not (c.get("start", True) and c.get("end", True))]
     return [processes.index(name) for name in partial if name in processes]
+
+
+def torn(execution: Execution) -> str:
+    """Why some process's last events may be missing though later ones of others are there; empty where that cannot be.
+
+    A file without the mark of its end may have lost that. One that was written as things happened has then lost what
+    nothing recorded follows from; not so several logs behind each other. They show by each process's rows standing
+    together, or by a receive before its send.
+    """
+    trace = execution.trace
+    if trace.complete:
+        return ""
+    blocks = np.count_nonzero(np.diff(trace.process)) + 1 == len(np.unique(trace.process)) > 1
+    rows = execution.messages.receives
+    if blocks or bool((execution.messages.send_of[rows] > rows).any()):
+        return "the file is not marked complete, and does not stand in the order in which things happened"
+    return ""
 
 
 def unheard(execution: Execution, names: Sequence[str]) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracekit.checks.doubts import torn
 from tracekit.checks.evidence import SHOWN, listed
 from tracekit.checks.paxos.acceptors import Acceptors, acceptors
 from tracekit.checks.paxos.evidence import paxos_check, violation
@@ -80,7 +81,7 @@ def quorum(execution: Execution, options: Options) -> CheckResult:
         silent = _silent(history, group, steps, evidence is history.promises)
         possible = most + silent + group.unseen + len(group.partial) >= group.majority
         excused = possible | (not causal.whole) | (not certain) | (doubt in history.useless)
-        excused |= not execution.trace.complete
+        excused |= bool(torn(execution))
         broken, unsure = np.flatnonzero((count < group.majority) & ~excused), (count < group.majority) & excused
         examined[unit] = len(steps) - int(unsure.sum())
         total += len(broken)

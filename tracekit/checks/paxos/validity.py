@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracekit.checks.doubts import not_covered
+from tracekit.checks.doubts import not_covered, torn
 from tracekit.checks.evidence import SHOWN, times
 from tracekit.checks.paxos.evidence import paxos_check, violation
 from tracekit.checks.paxos.history import NONE, Bool, Int64, PaxosHistory, Steps, distinct, paxos_history, shown
@@ -58,12 +58,12 @@ def validity(execution: Execution, options: Options) -> CheckResult:
     broken = np.flatnonzero(~known)
     lost = history.doubts("submitted")
     partial = not_covered(execution)
-    torn = "" if execution.trace.complete else "the file is not marked complete"
-    if len(broken) and (partial or lost or torn):
+    cut = torn(execution)
+    if len(broken) and (partial or lost or cut):
         row = int(used.row[group == broken[0]][0])
         at, name = execution.trace.event(row), shown([history.values[int(keys[broken[0], 1])]])
         why = f"nobody is recorded to have put {name} forward ({at}), but "
-        why += lost[0] if lost else torn or f"{execution.trace.processes[partial[0]]} is not recorded from start to end"
+        why += lost[0] if lost else cut or f"{execution.trace.processes[partial[0]]} is not recorded from start to end"
         return CheckResult(examined={"values": len(keys)}, reasons=(why, *doubts))
     return CheckResult(
         examined={"values": len(keys)},
@@ -89,12 +89,14 @@ def _told(history: PaxosHistory, used: Steps, key: Int64) -> Violation:
     rows = [int(used.row[0])]
     news = learned.row[(learned.instance == instance) & (learned.value == value)]
     rows += [int(r) for r in news[:1] if int(r) != rows[0]]
-    chosen = f" {history.who(rows[-1])} learned it to be chosen." if len(news) else ""
+    only_learned = bool(np.isin(used.row[0], news))
+    used_it = "learned that" if only_learned else "used the value"
+    told = f"{shown([name])} is chosen" if only_learned else shown([name])
+    chosen = f" {history.who(rows[-1])} learned it to be chosen." if len(news) and not only_learned else ""
     return violation(
         history.execution,
         "value-never-put-forward",
-        f"{history.who(rows[0])} used the value {shown([name])}{history.at(instance)}, which nobody had put forward."
-        f"{chosen}",
+        f"{history.who(rows[0])} {used_it} {told}{history.at(instance)}, which nobody had put forward.{chosen}",
         [(row, history.execution.text(row)) for row in rows],
         facts={**history.about(instance), "value": name, "learned": bool(len(news))},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracekit.checks.doubts import torn
 from tracekit.checks.evidence import SHOWN, listed, times
 from tracekit.checks.paxos.acceptors import Acceptors, acceptors
 from tracekit.checks.paxos.evidence import paxos_check, violation
@@ -70,7 +71,7 @@ def value_choice(execution: Execution, options: Options) -> CheckResult:
     allowed = free.copy()
     allowed[~free] = _has_value(group, votes, silent, proposals[~free], bound[~free])
     # An acceptance that cannot be read, or that was cut off, may be the one that a majority leaves the value by
-    certain &= execution.trace.complete and "acceptances" not in history.useless
+    certain &= not torn(execution) and "acceptances" not in history.useless
     broken = np.flatnonzero(~allowed & certain)
     open_ones = np.flatnonzero(~allowed & ~certain)
     if len(open_ones):
@@ -171,7 +172,10 @@ def _told(history: PaxosHistory, group: Acceptors, votes: Steps, proposals: Step
         found.append({"acceptor": history.who(int(mine.row[0])), "ballot": number, "value": name})
         events.append((int(mine.row[0]), f"accepts {name}, ballot {number}"))
     name, number = history.values[value], int(history.ballots[ballot])
-    held = listed([f"{e['acceptor']} had accepted {shown([str(e['value'])])} (ballot {e['ballot']})" for e in found])
+    alike: dict[tuple[str, int], list[str]] = {}
+    for who, other, at_ballot in ((str(e["acceptor"]), str(e["value"]), int(str(e["ballot"]))) for e in found):
+        alike.setdefault((other, at_ballot), []).append(who)
+    held = listed([f"{listed(names)} had accepted {shown([v])} (ballot {b})" for (v, b), names in alike.items()])
     who = history.who(int(one.row[0]))
     return violation(
         history.execution,
