@@ -391,4 +391,4 @@ def test_a_method_tells_of_majorities_only_where_they_were_counted() -> None:
 
 def test_a_value_learned_and_never_proposed_is_told_as_learned() -> None:
     (found,) = check(trace_of([SUBMIT, row("b", "learn", value="y")]), "validity").violations
-    assert found.summary == "b learned that y is chosen, which nobody had put forward."
+    assert found.summary == "b learned that y is chosen, a value that nobody had put forward."

@@ -36,7 +36,7 @@ def compare(rows: list[Row], acceptors: list[str]) -> dict[str, CheckResult]:
         if name in _unrecorded(run):
             assert found[name].reasons or found[name].verdict is Verdict.NOT_APPLICABLE or name == "paxos.quorum"
             continue
-        unheard = name == "paxos.quorum" and _unheard(rows)
+        unheard = name == "paxos.quorum" and _unheard(rows, run)
         if unheard or (name in ("paxos.quorum", "paxos.value-choice") and _silent(run)):
             assert found[name].violations_total <= len(broken), (name, broken, found[name])
             assert found[name].verdict is not Verdict.HOLDS or not broken
@@ -56,11 +56,14 @@ def _unrecorded(run: oracle.Run) -> set[str]:
     return missing
 
 
-def _unheard(rows: list[Row]) -> bool:
-    """Whether there is a sort of message that tells of steps, and that is sent and never received."""
+def _unheard(rows: list[Row], run: oracle.Run) -> bool:
+    """Whether there is a sort of message that tells of steps, and that is sent and never received; or no message that
+    tells of any."""
     names = {kind: {row["name"] for row in rows if row["kind"] == kind} for kind in ("send", "receive")}
     telling = {f"paxos.{name}" for name in ("promise", "accepted", "chosen", "missed")}
-    return bool((names["send"] - names["receive"]) & telling)
+    of_promises = not run.any_promises or "paxos.promise" in names["receive"]
+    of_acceptances = not run.any_acceptances or bool(names["receive"] & telling - {"paxos.promise"})
+    return bool((names["send"] - names["receive"]) & telling) or not (of_promises and of_acceptances)
 
 
 def _silent(run: oracle.Run) -> bool:

@@ -72,7 +72,7 @@ def order(execution: Execution) -> Order:
     trace, messages, members = execution.trace, execution.messages, _members(execution)
     receives = np.flatnonzero(trace.is_kind(Kind.RECEIVE) & np.isin(trace.process, members))
     matched = messages.send_of[receives] >= 0
-    silent = unheard(execution, TELLING)
+    silent = _silent(execution)
     sound = bool(len(receives)) and bool(matched.all()) and not len(messages.uncertain)
     if sound and not silent:
         return Order(execution, True, True)
@@ -85,6 +85,17 @@ def order(execution: Execution) -> Order:
     return Order(
         execution, True, False, "no message could be matched (message), and no total order (index) is recorded"
     )
+
+
+def _silent(execution: Execution) -> tuple[str, ...]:
+    """See `Order.unheard`: messages that are sent and never received, or steps of which no message tells anybody."""
+    trace, history = execution.trace, execution.derive(paxos_history)
+    received = trace.is_kind(Kind.RECEIVE)
+    found = unheard(execution, TELLING)
+    for steps, names in ((history.promises, TELLING[:1]), (history.acceptances, TELLING[1:])):
+        if len(steps) and not (trace.named(*names) & received).any():
+            found += names[:1]
+    return tuple(dict.fromkeys(found))
 
 
 def _members(execution: Execution) -> Int64:

@@ -91,12 +91,13 @@ def _told(history: PaxosHistory, used: Steps, key: Int64) -> Violation:
     rows += [int(r) for r in news[:1] if int(r) != rows[0]]
     only_learned = bool(np.isin(used.row[0], news))
     used_it = "learned that" if only_learned else "used the value"
+    which = "a value that" if only_learned else "which"
     told = f"{shown([name])} is chosen" if only_learned else shown([name])
     chosen = f" {history.who(rows[-1])} learned it to be chosen." if len(news) and not only_learned else ""
     return violation(
         history.execution,
         "value-never-put-forward",
-        f"{history.who(rows[0])} {used_it} {told}{history.at(instance)}, which nobody had put forward.{chosen}",
+        f"{history.who(rows[0])} {used_it} {told}{history.at(instance)}, {which} nobody had put forward.{chosen}",
         [(row, history.execution.text(row)) for row in rows],
         facts={**history.about(instance), "value": name, "learned": bool(len(news))},
     )
