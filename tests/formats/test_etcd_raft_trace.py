@@ -73,7 +73,7 @@ def test_the_recording_of_the_library() -> None:
     unknown = {name for name, result in found.items() if result.verdict is Verdict.UNKNOWN}
     members = {"raft.configuration-change", "raft.configuration-in-use"}  # what is changed, is not recorded
     assert unknown == {"raft.log-matching", "raft.state-machine-safety"} | members
-    assert all("commands are not recorded" in found[name].reasons[0] for name in unknown)
+    assert all("commands are not recorded" in found[name].reasons[0] for name in unknown - members)
     assert found["raft.commit-quorum"].examined == {"commits": 51}
 
 

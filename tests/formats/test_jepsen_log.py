@@ -102,3 +102,9 @@ def test_long_lines_take_no_quadratic_time(tmp_path: Path) -> None:
 def test_values_that_are_not_edn_alone(tmp_path: Path) -> None:
     trace = read(tmp_path, b"0\t:invoke\t:write\t{:a\n")
     assert len(trace) == 0 and trace.set_aside.counts == {"the value is not EDN": 1}
+
+
+def test_a_file_that_ends_where_a_value_would_begin(tmp_path: Path) -> None:
+    whole = read(tmp_path, SAMPLE)
+    trace = read(tmp_path, SAMPLE + b"INFO  jepsen.util - 2\t:fail\t:write\t")
+    assert len(trace) - len(whole) + trace.set_aside.count - whole.set_aside.count == 1

@@ -79,12 +79,11 @@ def _line(data: bytes, span: Int64) -> str:
 def _columns(data: bytes, spans: Int64) -> tuple[dict[str, AnyColumn], Int64]:
     """Every column of all history lines, and the rows whose value is not EDN."""
     process, kind, f, value, error = (spans[:, LINE.groupindex[name]].copy() for name in LINE.groupindex)
-    first = np.frombuffer(data, np.uint8)
-    fault = first[process[:, 0]] == COLON
+    fault = _begins_with_colon(data, process)
     kinds = texts_at(data, kind)
-    why = np.isin(kinds.values, [kinds.code("info"), kinds.code("fail")]) & (first[value[:, 0]] == COLON) & ~fault
+    why = np.isin(kinds.values, [kinds.code("info"), kinds.code("fail")]) & _begins_with_colon(data, value) & ~fault
     error[why] = value[why]
-    error[first[np.maximum(error[:, 0], 0)] == COLON, 0] += 1
+    error[_begins_with_colon(data, error), 0] += 1
     value[why] = -1
     source = Source(data, False, kernels("edn", len(data) // BYTES_OF_WORK), canonical_edn)
     bad: dict[int, str] = {}
@@ -96,6 +95,14 @@ def _columns(data: bytes, spans: Int64) -> tuple[dict[str, AnyColumn], Int64]:
         "nemesis.value": JsonColumn.of(source, _of(value, fault), bad.setdefault).column(),
     }  # fmt: skip
     return columns, np.array(sorted(bad), np.int64)
+
+
+def _begins_with_colon(data: bytes, spans: Int64) -> Mask:
+    """Whether each span is there, has a byte, and begins with a colon; the file may end before it does."""
+    begin, end = spans.T
+    there: Mask = (begin >= 0) & (begin < end)
+    there[there] = np.frombuffer(data, np.uint8)[begin[there]] == COLON
+    return there
 
 
 def _of(spans: Int64, rows: Mask) -> Int64:

@@ -33,7 +33,7 @@ def prefix(execution: Execution, options: Options) -> CheckResult:
         begins with: it is taken to be the one before the first command applied then.
 
     Cost
-        Linear.
+        Linear in the events.
 
     Reference
         Paxos Made Simple, 3. A command is executed when those before it are. Schneider 1990: Order.
