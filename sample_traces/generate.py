@@ -113,7 +113,7 @@ SIMULATED = (
     ),
     simulated(
         "raft-old-snapshot", "A late snapshot, older than what the node has, is installed.", "raft.snapshot-safety",
-        "snapshot-goes-back", Simulation(nodes=3, seed=123, mutant="old-snapshot", operations=60, clients=2),
+        "snapshot-goes-back", Simulation(nodes=3, seed=89, mutant="old-snapshot", operations=20, clients=2),
     ),
 )  # fmt: skip
 

@@ -124,8 +124,10 @@ class Replication(Server):
         self.waiting.discard(sender)
         if message.success:
             self._acknowledged(sender, message.match)
-        elif message.hint:  # without one, the follower refused the term of a message sent before this election
-            self.next[sender] = max(1, min(self.next[sender] - 1, message.hint))
+        elif 0 < message.hint < self.next[sender]:
+            # Without a hint, the follower refused the term of a message sent before this election. One that does not
+            # lead back is a copy of an answer already heeded: to send again for each would multiply messages.
+            self.next[sender] = message.hint
             self._append_entries(sender)
         self._replicate()
 
