@@ -165,7 +165,7 @@ def _object(model: str, n: int, draw: Any) -> tuple[Callable[[int], None], Calla
 
 def ratio(model: str, clients: int, wrong: bool) -> str:
     """Seconds of the search by those of this method at the greatest size that the search can do."""
-    told, n = "-", 100
+    told, n = "-", 20 * clients
     while n <= 100_000:
         execution = Execution(history(model, n, clients, 3, wrong).trace())
         choice = parse_model(model)
