@@ -126,7 +126,7 @@ def history(model: str, n: int, clients: int, seed: int, wrong: bool) -> History
             answered[late] = 2 * n + 1 - answered[late]
         else:
             at = int(0.95 * len(taking))
-            apart = taking[np.flatnonzero(start[taking] > end[taking[at]])[:1]]
+            apart = taking[np.flatnonzero(start[taking] > end[taking[at]])[-1:]]
             answered[[taking[at], apart[0]]] = answered[[apart[0], taking[at]]]
     return History(model, client, f, given, answered, start, end)
 
