@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
 
 @click.command(
+    short_help="Convert logs into another format; join those of processes.",
     epilog="""\b
 Examples:
   tracekit convert n1.jsonl n2.jsonl n3.jsonl -o run.parquet
   tracekit convert trace.ndjson --from etcd-raft-trace -o run.parquet
   tracekit convert node.log --from node.toml -o run.parquet
   tracekit convert run.parquet -o run.csv
-  tracekit convert run.parquet --to shiviz -o run.txt"""
+  tracekit convert run.parquet --to shiviz -o run.txt""",
 )
 @click.argument("sources", metavar="IN...", nargs=-1, required=True)
 @click.option(

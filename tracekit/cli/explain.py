@@ -7,14 +7,16 @@ from collections.abc import Iterable
 
 import click
 
+from tracekit.cli.list_ import NATIVE
 from tracekit.errors import TracekitError, nearest
 
 
 @click.command(
+    short_help="The page of a check, a format, a protocol or a model.",
     epilog="""\b
 Examples:
   tracekit explain raft.commit-current-term
-  tracekit explain raft"""
+  tracekit explain raft""",
 )
 @click.argument("name")
 def command(name: str) -> None:
@@ -35,9 +37,11 @@ def command(name: str) -> None:
             + f"\nnext: tracekit analyze FILE --from {name}"
         )
     elif name in MODELS:
-        click.echo(f"{name}: {MODELS[name].summary}\n\nnext: tracekit analyze FILE --model {name}")
+        click.echo(_model_page(name))
+    elif name == NATIVE["name"]:
+        click.echo(f"{name}: {NATIVE['summary']}\n\nnext: tracekit analyze FILE")
     else:
-        raise _unknown(name, [*checks(), *protocols(), *formats(), *MODELS])
+        raise _unknown(name, [*checks(), *protocols(), *formats(), *MODELS, NATIVE["name"]])
 
 
 def _unknown(name: str, known: Iterable[str]) -> TracekitError:
@@ -54,13 +58,27 @@ def _check_page(name: str) -> str:
     from tracekit.registry import checks
 
     entry = checks()[name]
-    parts = [f"{name}: {entry.summary}"]
+    parts = [f"{name}: {entry.summary}\n"]
     parts += [_section(heading, text) for heading, text in entry.page.items()]
-    return "\n".join(parts) + f"\nnext: tracekit analyze TRACE --check {name}"
+    return "".join(parts) + f"\nnext: tracekit analyze TRACE --check {name}"
 
 
 def _section(heading: str, text: str) -> str:
-    return f"\n{heading}\n{textwrap.indent(text, '    ')}\n" if text else ""
+    return f"\n{heading}\n{textwrap.indent(text.rstrip(), '    ')}\n" if text else ""
+
+
+def _model_page(name: str) -> str:
+    from tracekit.history.models import MODELS
+
+    entry = MODELS[name]
+    options = (f":{option}={' or '.join(values)}" for option, values in entry.options.items())
+    return (
+        f"{name}: {entry.summary}\n"
+        + _section("Operations", ", ".join(sorted(entry.functions or ())))
+        + _section("Values", entry.values)
+        + _section("Options", "\n".join(options))
+        + f"\nnext: tracekit analyze FILE --model {name}"
+    )
 
 
 def _protocol_page(name: str) -> str:

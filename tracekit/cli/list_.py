@@ -7,12 +7,16 @@ from typing import Any
 
 import click
 
+NATIVE = {"name": "parquet", "summary": "the native trace (docs/trace-format.md)", "example": ""}
+"""The format that is no module of `tracekit.formats`."""
+
 
 @click.command(
+    short_help="What there is: checks, formats, protocols, models.",
     epilog="""\b
 Examples:
   tracekit list checks
-  tracekit list protocols --format json"""
+  tracekit list protocols --format json""",
 )
 @click.argument("what", type=click.Choice(["checks", "formats", "protocols", "models"]))
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text", show_default=True)
@@ -48,8 +52,7 @@ def _checks() -> list[dict[str, Any]]:
 def _formats() -> list[dict[str, Any]]:
     from tracekit.registry import formats
 
-    native = {"name": "parquet", "summary": "the native trace (docs/trace-format.md)", "example": ""}
-    return [native, *({"name": f.name, "summary": f.summary, "example": f.example} for f in formats().values())]
+    return [dict(NATIVE), *({"name": f.name, "summary": f.summary, "example": f.example} for f in formats().values())]
 
 
 def _protocols() -> list[dict[str, Any]]:

@@ -46,6 +46,7 @@ class Protocols(click.Group):
 @click.group(
     cls=Protocols,
     subcommand_metavar="PROTOCOL [OPTIONS]",
+    short_help="Run a reference protocol and record its trace.",
     epilog="""\b
 Examples:
   tracekit simulate raft --nodes 5 --seed 7 -o run.parquet
@@ -190,6 +191,8 @@ def _many(protocol: Protocol, simulation: Simulation, runs: int, output: str) ->
     assert result is not None, "there is one run or more"
     write_parquet(trace, output)
     click.echo(f"{protocol.name}: {done} of {runs} runs, {events:,} events; {_outcome(result)}")
+    if not result.exit_code and simulation.mutant:
+        click.echo(f"{simulation.mutant} had no visible effect: try more --runs or --operations, or other --faults")
     if result.exit_code:
         click.echo(f"again: {(result.again or '').replace('run.parquet', output)}")
     click.echo(f"next: tracekit analyze {output}")

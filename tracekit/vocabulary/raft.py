@@ -156,6 +156,10 @@ def _sent(fields: Mapping[str, Any], what: str) -> str:
     return f"{verb} {what} {way} {fields.get('peer', '?')}"
 
 
+def _entries(count: object) -> str:
+    return f"{count} {'entry' if count == 1 else 'entries'}"
+
+
 def _vote_request(fields: Mapping[str, Any]) -> str:
     text = _sent(fields, f"vote request of term {fields.get('raft.message_term', '?')}")
     if fields.get("kind") == "receive" and fields.get("raft.vote") and fields.get("raft.vote") == fields.get("peer"):
@@ -170,7 +174,7 @@ _WHAT: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "raft.request_vote": _vote_request,
     "raft.request_vote_response": lambda f: _sent(f, "refusal" if f.get("raft.message_reject") else "vote"),
     "raft.append_entries": lambda f: _sent(
-        f, f"{f['raft.message_entries']} entries" if f.get("raft.message_entries") else "heartbeat"
+        f, _entries(f["raft.message_entries"]) if f.get("raft.message_entries") else "heartbeat"
     ),
     "raft.append_entries_response": lambda f: _sent(
         f, "refusal" if f.get("raft.message_reject") else f"acknowledgement up to {f.get('raft.message_index', '?')}"
