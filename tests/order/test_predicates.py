@@ -292,6 +292,30 @@ def test_names_and_types_that_the_trace_does_not_have(text: str, column: int, wo
     assert caught.value.at == f"the expression, column {column}"
 
 
+@pytest.mark.parametrize("decide", [possibly, definitely])
+@pytest.mark.parametrize("text", ['x.s["a"] == "nobody wrote it"', 'count(x.s == "nobody wrote it") >= 1'])
+def test_a_text_that_nobody_recorded_is_told(decide: Callable[..., Detection], text: str) -> None:
+    found = decide(Execution(trace_of(SETTLED)), text)
+    assert found.answer is False
+    assert 'x.s is never "nobody wrote it" in this run' in found.reason
+    assert "never" not in decide(Execution(trace_of(SETTLED)), 'x.s["a"] == "u"').reason
+
+
+@pytest.mark.parametrize(
+    ("text", "want"),
+    [
+        ("count(up)", "count(...) >= 1"),
+        ("in_flight()", "in_flight() <= 10"),
+        ("up", "count(up) >= 1"),
+        ('x.s["a"] == u', 'a text stands in quotes: "u"'),
+    ],
+)
+def test_mistakes_show_what_was_meant(text: str, want: str) -> None:
+    with pytest.raises(TracekitError) as caught:
+        parse(text)
+    assert want in str(caught.value)
+
+
 @examples(500)
 @given(st.text(max_size=60) | st.text("xn.[]\"'a ()=<>!notandcount,:+-*012", max_size=40))
 def test_any_text_is_read_or_refused(text: str) -> None:

@@ -49,6 +49,7 @@ class Binder:
         self.order = order
         self.trace = order.trace
         self.text = text
+        self.unseen: dict[str, None] = {}  # texts compared with that no event has, as phrases
 
     def condition(self, expression: Expression) -> Condition:
         """The expression as a condition on global states, negations pushed inward."""
@@ -213,7 +214,9 @@ class Binder:
             summary = f"{comparison.left.name} is a {kind}; it cannot be compared so"
             mistake(self.text, comparison.right.at, summary, want=wanted)
         if isinstance(value, str):
-            value = column.code(value)
+            text, value = value, column.code(value)
+            if value < 0:
+                self.unseen[f'{comparison.left.name} is never "{text}" in this run'] = None
         truth: Truth = states.known & OPERATORS[operator](states.values, value)
         return truth | ~states.known if operator == "!=" else truth
 

@@ -237,7 +237,10 @@ class _Reader:
         operand = self.operand(node, inside)
         if isinstance(operand, FieldOf):
             return Comparison("==", operand, Literal(True, operand.at), operand.at)
-        return self.refuse(node, "a condition is expected here", 'a comparison: raft.role["n1"] == "leader"')
+        wanted = {Count: "count(...) >= 1", Total: "in_flight() <= 10"}.get(
+            type(operand), 'raft.role["n1"] == "leader"'
+        )
+        return self.refuse(node, "a condition is expected here", f"a comparison: {wanted}")
 
     def parts(self, node: ast.expr, values: list[ast.expr], inside: bool) -> tuple[Expression, ...]:
         """The conditions that a combination is made of."""
@@ -353,7 +356,14 @@ class _Reader:
         if inside and process is not None:
             self.refuse(node, "inside count(...) fields carry no process", 'count(raft.role == "leader")')
         if not inside and process is None:
-            self.refuse(node, f"{name} is meant at which process?", f'{name}["n1"], or count({name} == ...)')
+            counted = f"count({name}) >= 1" if name == UP else f"count({name} == ...) >= 1"
+            mistake(
+                self.text,
+                self.place(node),
+                f"{name} is meant at which process?",
+                want=f'{name}["n1"], or {counted}',
+                help="" if "." in name or name == UP else f'a text stands in quotes: "{name}"',
+            )
         return FieldOf(name, process, self.place(node))
 
     def name(self, node: ast.expr) -> str:

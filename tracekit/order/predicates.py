@@ -116,9 +116,10 @@ def possibly(
     number of events that change what the expression reads.
     """
     order = execution.happens_before
-    condition = Binder(order, expression).condition(parse(expression))
+    binder = Binder(order, expression)
+    condition = binder.condition(parse(expression))
     scope = Scope.of(order, within, limit, budget_s)
-    found = _possibly(scope, condition)
+    found = _told(_possibly(scope, condition), binder)
     if skew_ns is None or found.answer is False:
         return found
     clocks = synchronise(order, skew_ns)
@@ -149,7 +150,8 @@ def definitely(
     followed, up to the limit.
     """
     order = execution.happens_before
-    condition = Binder(order, expression).condition(parse(expression))
+    binder = Binder(order, expression)
+    condition = binder.condition(parse(expression))
     clocks = None if skew_ns is None else synchronise(order, skew_ns)
     if isinstance(clocks, str):
         return Detection(None, ALL_OBSERVATIONS, reason=clocks)
@@ -158,7 +160,14 @@ def definitely(
         return Detection(None, ALL_OBSERVATIONS, reason=EMPTY)
     if within is not None and len(scope.high.doubtful):
         return Detection(None, ALL_OBSERVATIONS, reason=_doubt(scope.high))
-    return _definitely(scope, condition)
+    return _told(_definitely(scope, condition), binder)
+
+
+def _told(found: Detection, binder: Binder) -> Detection:
+    """An answer, with the texts of the expression that nobody recorded: most are mistyped."""
+    if found.answer is None or not binder.unseen:
+        return found
+    return replace(found, reason="; ".join([*([found.reason] if found.reason else []), *binder.unseen]))
 
 
 def extremes(

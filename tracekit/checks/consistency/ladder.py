@@ -78,7 +78,7 @@ def expected(model: str) -> frozenset[str]:
             "TK301",
             f"no consistency model is named {model}",
             at="--expect",
-            want=", ".join(nearest(model, rungs) or sorted(rungs)),
+            want=", ".join(dict.fromkeys([*nearest(model, rungs), *sorted(rungs)])),
             help="tracekit list checks shows all of them",
         )
     return implied(name) | {name}
