@@ -78,6 +78,21 @@ def test_verdicts_are_those_of_the_result(open_page: Any) -> None:
         assert seen.text("#panel h2") == check.check
 
 
+def test_names_of_checks_are_not_cut_where_their_family_can_be(open_page: Any) -> None:
+    page = open_page("stale", viewport={"width": 1400, "height": 1000}).page
+    page.locator("#checks").evaluate("node => { node.style.width = '255px'; }")  # as beside a scroll bar
+    own = page.locator("#checks .item .own")
+    assert own.count() > 0
+    cut = own.evaluate_all("nodes => nodes.filter(n => n.scrollWidth > n.clientWidth + 1).map(n => n.innerText)")
+    assert cut == []
+
+
+def test_one_of_something_is_told_in_the_singular(open_page: Any) -> None:
+    page = open_page("stale").page
+    told = page.evaluate("() => [[1, 'keys'], [1, 'log entries'], [2, 'log entries']].map(([n, u]) => counted(n, u))")
+    assert told == ["1 key", "1 log entry", "2 log entries"]
+
+
 def test_unknown_shows_reasons_and_what_may_help(open_page: Any) -> None:
     result, _ = figure8()
     seen = open_page("figure8")

@@ -209,8 +209,9 @@ def _capital(text: str) -> str:
 
 
 def _violated(check: CheckResult, style: Style, shown: int) -> str:
-    examined = _examined(check)
-    count = f"{check.violations_total:,} in {examined}" if examined else f"{check.violations_total:,}"
+    # "3 in 0 snapshots" would say nothing: what was not there is left out.
+    there = ", ".join(counted(count, unit) for unit, count in check.examined.items() if count)
+    count = f"{check.violations_total:,} in {there}" if there else f"{check.violations_total:,}"
     head = f"{style('VIOLATED', Verdict.VIOLATED)}      {style(check.check, 'name')}"
     lines = [f"{head}   {count}   {_reference(check)}".rstrip()]
     for violation in check.violations[:shown]:

@@ -138,13 +138,13 @@ class App {
     const scrolled = nav.scrollTop;
     nav.replaceChildren(...[
       el("ul", {}, this.item({ view: "run" }, el("span", { class: "mark plain", "aria-hidden": "true" }, "↗"), "the run", plural(run.lanes.length, "process"))),
-      this.section("required", of("violated").map((c) => this.checkItem(c)), of("unknown").map((c) => this.checkItem(c)), this.fold("holds", of("holds"), "hold"),
+      this.section("required", of("violated").map((c) => this.checkItem(c)), of("unknown").map((c) => this.checkItem(c)), this.fold("holds", of("holds"), "hold", "holds"),
         !required.length && el("li", { class: "muted" }, "nothing examined")),
       ladder.some((c) => !c.required) && this.section("consistency", ladder.map((c) => this.checkItem(c))),
       measured.length > 0 && this.section("measured", measured.map((c) => this.checkItem(c, c.remark))),
       run.broken_assumptions.length > 0 && this.section("broken assumptions", run.broken_assumptions.map((a) => el("li", { class: "text warn" }, traced(a)))),
       this.section("rests on", run.rests_on.map((r) => el("li", { class: "text" }, traced(r)))),
-      (run.not_checked.length > 0 || absent.length > 0) && this.section("not checked", run.not_checked.map((n) => el("li", { class: "text" }, traced(n))), this.fold("absent", absent, "have no events here")),
+      (run.not_checked.length > 0 || absent.length > 0) && this.section("not checked", run.not_checked.map((n) => el("li", { class: "text" }, traced(n))), this.fold("absent", absent, "have no events here", "has no events here")),
       run.again && this.section("again", el("li", { class: "text" }, el("code", {}, traced(run.again)))),
       el("p", { class: "tool" }, run.tool, run.seconds ? ` · ${run.seconds.toFixed(1)} s` : ""),
     ].filter(Boolean));
@@ -159,10 +159,10 @@ class App {
     return el("section", {}, el("h2", {}, title), el("ul", {}, items));
   }
 
-  fold(name, checks, words) {
+  fold(name, checks, words, one) {
     if (!checks.length) return null;
     const open = !this.folded.has(name);
-    const label = `${checks.length} ${words === "hold" && checks.length === 1 ? "holds" : words}`;
+    const label = `${checks.length} ${checks.length === 1 ? one : words}`;
     return [el("li", {}, button([verdictMark(checks[0].verdict), el("span", { class: "name" }, label), el("span", { class: "extra" }, open ? "[−]" : "[+]")], () => {
       if (open) this.folded.add(name);
       else this.folded.delete(name);
@@ -173,13 +173,13 @@ class App {
   checkItem(check, remark) {
     const [family, name] = [check.family, check.check.slice(check.family.length + 1)];
     const extra = check.implied_by ? "implied" : check.violations_total ? number(check.violations_total) : "";
-    return this.item({ check: check.check, index: 0 }, verdictMark(check.verdict), [el("span", { class: "family" }, `${family}.`), name], extra, remark,
+    return this.item({ check: check.check, index: 0 }, verdictMark(check.verdict), [el("span", { class: "family" }, `${family}.`), el("span", { class: "own" }, name)], extra, remark,
       `${check.check}: ${check.verdict}`);
   }
 
   item(target, mark, name, extra, remark, label) {
     const current = target.check ? this.target.check === target.check : !this.target.check && this.target.view === target.view;
-    return el("li", {}, button([mark, el("span", { class: "name" }, name), el("span", { class: "extra" }, extra), remark && el("span", { class: "remark" }, traced(remark))],
+    return el("li", {}, button([mark, el("span", { class: Array.isArray(name) ? "name split" : "name" }, name), el("span", { class: "extra" }, extra), remark && el("span", { class: "remark" }, traced(remark))],
       () => this.open(target), { class: "item", "aria-current": current ? "true" : null, "aria-label": label, "data-item": target.check || target.view }));
   }
 

@@ -139,7 +139,8 @@ async function termsChart(run, node) {
   if (leaders.length) {
     const few = leaders.length <= 40;
     traces.push({ type: "scatter", mode: few ? "markers+text" : "markers", x: leaders.map((s) => s[1] * scale.factor), y: leaders.map((s) => s[0]),
-      marker: { symbol: "triangle-up", size: 8, color: colour("--ink") }, text: leaders.map((s) => `t${s[3]}`), textposition: "top right", cliponaxis: false,
+      marker: { symbol: "triangle-up", size: 8, color: colour("--ink") }, text: leaders.map((s) => `t${s[3]}`), cliponaxis: false,
+      textposition: leaders.map((s) => (s[1] > 0.96 * run.time.end ? "top left" : "top right")),
       textfont: { size: 10, color: colour("--ink") }, hovertemplate: leaders.map((s) => `${inertText(processes[s[0]])} leads term ${s[3]}<extra></extra>`) });
   }
   const layout = baseLayout(run, node.clientHeight || 130);
@@ -162,6 +163,7 @@ function chartStrip(app, run) {
   const strip = [
     el("figure", {}, el("figcaption", {}, el("b", {}, "events over time"), " ", el("span", { class: "muted" }, notes.join(" · ")),
       el("ul", { class: "legend" }, faults.spans.some((s) => s.kind === "fault") && el("li", {}, el("span", { class: "swatch" }), "under a fault"),
+        faults.spans.some((s) => s.kind === "fault" && s.end === s.start) && el("li", {}, el("span", { "aria-hidden": "true" }, "│"), " fault of one moment"),
         run.checks.some((c) => c.violations.length) && el("li", {}, el("span", { class: "square" }, "■"), "violation"), legend)), eventsNode),
     terms && el("figure", {}, el("figcaption", {}, el("b", {}, "Raft terms"), " ", el("span", { class: "muted" },
       terms.roles ? "▲ thick: leads · thin: follows or stands · colour: term" : "no roles are recorded",

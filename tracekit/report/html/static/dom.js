@@ -54,6 +54,12 @@ function plural(count, noun) {
   return `${number(count)} ${noun}${count === 1 ? "" : noun.endsWith("s") ? "es" : "s"}`;
 }
 
+// Units come in the plural: `1,018 commits`, `1 entry`.
+function counted(count, units) {
+  if (count !== 1) return `${number(count)} ${units}`;
+  return `1 ${units.endsWith("ies") ? `${units.slice(0, -3)}y` : units.replace(/s$/, "")}`;
+}
+
 const TIME_UNITS = [[1e9, "s"], [1e6, "ms"], [1e3, "µs"], [1, "ns"]];
 
 // A time since the beginning, in the unit that fits the step between neighbours.

@@ -165,7 +165,9 @@ function eventRecord(run, event) {
     event.source && el("p", { class: "source" }, traced(event.source)),
     el("dl", { class: "fields" },
       el("dt", {}, "place"), el("dd", {}, `event ${number(event.i)} of ${number(lane.events)} at `, traced(lane.name)),
-      event.t !== null && [el("dt", {}, "time"), el("dd", {}, timeText(event.t, run.time.unit), " from the start")],
+      event.t !== null && (run.time.unit
+        ? [el("dt", {}, "time"), el("dd", {}, timeText(event.t, run.time.unit), " from the start")]
+        : [el("dt", {}, "order"), el("dd", {}, `${number(event.t)} after the first, by ${run.time.label}`)]),
       event.senders && [el("dt", {}, "sent at"), el("dd", {}, event.senders.map(([, name], k) => [k ? ", " : "", traced(name)]))],
       event.orphan && [el("dt", {}, "sent at"), el("dd", {}, "nowhere in this recording")],
       event.ambiguous && [el("dt", {}, "sent at"), el("dd", {}, "several processes: the id is not unique")],
@@ -212,7 +214,7 @@ function facts(values, title) {
 }
 
 function examinedText(check) {
-  return Object.entries(check.examined).map(([unit, count]) => `${number(count)} ${unit}`).join(", ") || "nothing";
+  return Object.entries(check.examined).map(([unit, count]) => counted(count, unit)).join(", ") || "nothing";
 }
 
 function checkHead(check, navigation) {

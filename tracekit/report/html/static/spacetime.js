@@ -68,6 +68,10 @@ class SpaceTime {
     const drawing = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "group",
       "aria-label": "Space-time diagram. Arrow keys move between events, Enter selects one." });
     this.taken = [];
+    if (this.broken && this.x.has(this.broken)) { // as wide as "rule broken here", which always stands there
+      const x = this.x.get(this.broken);
+      this.free(x > this.width - 70 ? x - 96 : x - 53, this.y.get(this.broken.p) + 9, 106, 15);
+    }
     for (const event of this.story) if (this.x.has(event)) this.free(this.x.get(event) - 9, this.y.get(event.p) - 22, 18, 14);
     for (const event of this.drawn) this.taken.push({ x: this.x.get(event) - 6, y: this.y.get(event.p) - 6, width: 12, height: 12 });
     drawing.append(this.axisGroup(height), this.railsGroup(), this.operationsGroup(), this.arrowsGroup(), this.tiesGroup(), this.termLabels, this.marksGroup());
@@ -221,7 +225,7 @@ class SpaceTime {
     if (label !== null && label !== undefined) {
       const text = shortened(label, longest);
       const width = 6.2 * text.length;
-      for (const along of [0.42, 0.62, 0.26, 0.8]) {
+      for (const along of [0.2, 0.35, 0.5, 0.65, 0.8]) { // nearer to the send: where arrows cross, their labels stay apart
         const [x, y] = [x1 + (x2 - x1) * along + 5, y1 + (y2 - y1) * along - 2];
         const end = x + width > this.width - 4;
         if (!this.free(end ? x - 10 - width : x, y - 9, width, 11)) continue;
