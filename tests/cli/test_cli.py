@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 
 import jsonschema
 import pytest
+from click.testing import CliRunner
 
 from tests.cli.conftest import Run
+from tracekit.cli.explain import command as explain
 from tracekit.trace.builder import TraceBuilder
 from tracekit.trace.parquet import write_parquet
 from tracekit.trace.run import Run as Declared
@@ -132,6 +137,33 @@ class TestOutput:
         assert done.returncode == 2
         assert "error[TK" in done.stderr
 
+    @pytest.mark.parametrize("spelled", ["good.parquet", "./good.parquet"])
+    def test_a_report_never_overwrites_the_trace(self, tracekit: Run, traces: Path, spelled: str) -> None:
+        before = (traces / "good.parquet").read_bytes()
+        done = tracekit("analyze", "bad.parquet", "good.parquet", "--report", spelled)
+        assert done.returncode == 2
+        assert "error[TK305]" in done.stderr
+        assert (traces / "good.parquet").read_bytes() == before
+
+    def test_codes_of_anomalies_are_in_the_contract(self, tracekit: Run) -> None:
+        sample = Path(__file__).parents[2] / "sample_traces" / "sessions-causal-cyclicco.parquet"
+        out = json.loads(tracekit("analyze", str(sample), "--format", "json").stdout)
+        jsonschema.validate(out, SCHEMA)
+        assert "CyclicCO" in {v["anomaly"] for c in out["checks"] for v in c["violations"]}
+
+    def test_a_reader_that_went_away_is_no_verdict(self, traces: Path) -> None:
+        reader, writer = os.pipe()
+        os.close(reader)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", "from tracekit.cli.main import main; main()", "analyze", "good.parquet"],
+                cwd=traces, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+                stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120, check=False,
+            )  # fmt: skip
+        finally:
+            os.close(writer)
+        assert (done.returncode, done.stderr) == (141, "")
+
 
 class TestMistakes:
     def test_unknown_command(self, tracekit: Run) -> None:
@@ -173,6 +205,14 @@ class TestListsAndPages:
             assert done.returncode == 0
             assert done.stdout.startswith(name)
             assert done.stdout.splitlines()[-1].startswith("next: tracekit")
+
+    @pytest.mark.parametrize("what", ["checks", "formats", "protocols", "models"])
+    def test_whatever_is_listed_is_explained(self, tracekit: Run, what: str) -> None:
+        for entry in json.loads(tracekit("list", what, "--format", "json").stdout):
+            done = CliRunner().invoke(explain, [entry["name"]])
+            assert done.exit_code == 0, entry["name"]
+            assert done.output.startswith(f"{entry['name']}: {entry['summary']}"), entry["name"]
+            assert entry.get("values", "") in done.output, entry["name"]
 
     @pytest.mark.parametrize("command", [[], ["analyze"], ["simulate"], ["convert"], ["list"], ["explain"]])
     def test_help_has_examples(self, tracekit: Run, command: list[str]) -> None:

@@ -68,6 +68,13 @@ def test_an_impossible_state(tracekit: Run) -> None:
     done = tracekit("show", HEALTHY, "--possibly", 'raft.role["n1"] == "king"')
     assert done.returncode == 0
     assert "NEVER" in done.stdout
+    assert 'raft.role is never "king" in this run' in done.stdout
+
+
+def test_one_question_at_a_time(tracekit: Run) -> None:
+    done = tracekit("show", HEALTHY, "--around", "n1:3", "--possibly", 'up["n1"]')
+    assert done.returncode == 2
+    assert "one at a time" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ Exit codes: 0 all required checks hold, 1 one is violated, 2 unreadable,
     help="What orders operations for the causal checks.",
 )
 @click.option("--skew", type=Seconds(), default=0.0, help="How far recorders' clocks may differ: 5ms.")
-@click.option("--budget", type=Seconds(), default=60.0, show_default="60s", help="Time that each search may take.")
+@click.option("--budget", type=Seconds(), default=60.0, help="Time that each search may take; else 60s.")
 @click.option(
     "--report", type=click.Path(dir_okay=False), metavar="FILE", help="Also write an interactive HTML report."
 )
@@ -82,6 +82,15 @@ def command(
     from tracekit.execution import Options
     from tracekit.report.terminal import clean
 
+    reads = (*traces, format_name or "", (model or "").rpartition(":")[0])
+    if report and any(Path(source).resolve() == Path(report).resolve() for source in reads):
+        raise TracekitError(
+            "TK305",
+            "the report would overwrite what is read",
+            at="--report",
+            found=report,
+            help="write to another file",
+        )
     options = Options(
         model=model, skew_ns=round(skew * 1e9), budget_s=budget, never=never, inevitable=inevitable, causality=causality
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pkgutil
 import sys
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ import tracekit.cli
 from tracekit.errors import TracekitError, nearest
 from tracekit.version import TOOL
 
-USAGE, INTERNAL = 2, 101
+USAGE, INTERNAL, UNHEARD = 2, 101, 141
 HELPERS = {"main", "text"}
 
 
@@ -46,6 +47,16 @@ class Commands(click.Group):
                 help="tracekit --help shows all of them",
             )
         return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Runs the command. Where the reader of our output went away (`| head`), the exit code is the shell's for that:
+        click's own, 1, would say that a check is violated, and 0 that all hold."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # What is still buffered would be flushed at exit, and fail again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            return UNHEARD
 
 
 ORDER = ["simulate", "record", "convert", "analyze", "verify", "show", "diff", "shrink", "sql", "list", "explain"]
@@ -80,10 +91,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(USAGE)
     except (click.exceptions.Abort, KeyboardInterrupt):
         _fail("interrupted: nothing was decided", 130)
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`): not an error, but nothing more can be said.
-        sys.stderr.close()
-        sys.exit(0)
     except Exception as error:
         _fail(_internal(error), INTERNAL)
 

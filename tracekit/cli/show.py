@@ -23,6 +23,7 @@ PROCESSES = 40
 
 
 @click.command(
+    short_help="Look at a run: its whole, one event, a possible state.",
     epilog="""\b
 Examples:
   tracekit show run.parquet
@@ -32,7 +33,7 @@ Examples:
   tracekit show run.parquet --browser
 
 \b
-Exit codes: 0 shown, 2 unreadable, 3 --possibly could not be decided."""
+Exit codes: 0 shown, 2 unreadable, 3 --possibly could not be decided.""",
 )
 @click.argument("trace", metavar="TRACE")
 @click.option("--around", metavar="EVENT", help="The event's nearest causes and effects: n1:203, or its file:line.")
@@ -40,7 +41,7 @@ Exit codes: 0 shown, 2 unreadable, 3 --possibly could not be decided."""
 @click.option("--browser", is_flag=True, help="Open the interactive report in a browser.")
 @click.option("--from", "format_name", metavar="FORMAT|MAPPING.toml", help="The file's format; else recognised.")
 @click.option("--skew", type=Seconds(), default=0.0, help="For --possibly: clocks differ by at most so much: 5ms.")
-@click.option("--budget", type=Seconds(), default=60.0, show_default="60s", help="Time that --possibly may take.")
+@click.option("--budget", type=Seconds(), default=60.0, help="Time that --possibly may take; else 60s.")
 def command(
     trace: str,
     around: str | None,
@@ -54,6 +55,8 @@ def command(
     from tracekit.execution import Execution, Options
     from tracekit.order.predicates import possibly
 
+    if around is not None and expression is not None:
+        raise click.UsageError("--around and --possibly are two questions: ask one at a time")
     execution = Execution(read_one(trace, format_name), Options(skew_ns=round(skew * 1e9)))
     if browser:
         _open(execution, around)
