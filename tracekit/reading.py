@@ -114,7 +114,8 @@ def _recognised(path: Path, head: bytes) -> Format:
         at=str(path),
         found=f"first line: {first}",
         want=", ".join([NATIVE, *formats()]),
-        help="tracekit list formats shows what each looks like",
+        help="tracekit list formats shows them; any other log is read through a mapping, --from MAPPING.toml "
+        "(docs/formats/mapping.md)",
     )
 
 

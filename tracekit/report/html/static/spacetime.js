@@ -172,7 +172,8 @@ class SpaceTime {
       if (!open && !this.x.has(end)) continue;
       const [x, y] = this.point(event);
       const right = open ? this.width - 6 : this.x.get(end);
-      const text = shortened((end || event).text.replace(/^(invoke|ok|info) /, ""), 30);
+      const [asked, told] = [event, end || event].map((e) => e.text.replace(/^(invoke|ok|fail|info) /, ""));
+      const text = shortened(asked.startsWith(told) ? asked : told, 30); // an answer that says nothing more: what was asked
       group.append(svg("rect", { class: `operation${open ? " unanswered" : ""}`, x, y: y - 8, width: Math.max(2, right - x), height: 16, rx: 8 }));
       if (this.free(x + 10, y - 6, 6.4 * text.length, 12) && 6.4 * text.length + 20 < right - x) {
         group.append(svg("text", { class: "operation-label", x: (x + right) / 2, y: y + 4, "text-anchor": "middle" }, text));
