@@ -59,6 +59,8 @@ def test_many_runs_that_hold(tmp_path: Path) -> None:
         (["raft", "--faults", "crahs", "-o", "x.parquet"], "TK403"),
         (["raft", "--faults", "nowhere.toml", "-o", "x.parquet"], "TK406"),
         (["abd", "--nodes", "1", "-o", "x.parquet"], "TK401"),
+        (["abd", "-o", "x.csv"], "TK411"),
+        (["abd", "-o", "no/such/folder/x.parquet"], "TK109"),
     ],
 )
 def test_what_cannot_be_run(words: list[str], code: str) -> None:

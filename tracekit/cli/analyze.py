@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracekit.cli.text import Seconds, progress, status, style
+from tracekit.cli.text import Seconds, progress, status, style, writable
 from tracekit.errors import TracekitError
 
 if TYPE_CHECKING:
@@ -82,6 +82,8 @@ def command(
     from tracekit.execution import Options
     from tracekit.report.terminal import clean
 
+    if report:
+        writable(report, "--report")
     reads = (*traces, format_name or "", (model or "").rpartition(":")[0])
     if report and any(Path(source).resolve() == Path(report).resolve() for source in reads):
         raise TracekitError(

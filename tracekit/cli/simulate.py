@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracekit.cli.text import progress, status
+from tracekit.cli.text import progress, status, writable
 from tracekit.errors import TracekitError, nearest
 
 if TYPE_CHECKING:
@@ -154,6 +154,16 @@ def _page(protocol: Protocol) -> str:
 def _run(protocol: Protocol, faults: str | None, runs: int | None, output: str, **values: Any) -> int:
     from tracekit.protocols import Simulation
 
+    writable(output, "--output")
+    if not output.endswith(".parquet"):
+        raise TracekitError(
+            "TK411",
+            "simulate writes Parquet",
+            at="--output",
+            found=output,
+            want="a name that ends in .parquet",
+            help=f"tracekit convert run.parquet -o {output} writes other formats",
+        )
     wanted = None if faults is None else tuple(f.strip() for f in faults.split(",") if f.strip() not in ("", "none"))
     settings = {name.removeprefix("setting_"): values.pop(name) for name in list(values) if name.startswith("setting_")}
     chosen = {name: value for name, value in settings.items() if value is not None}

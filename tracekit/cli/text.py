@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -90,6 +92,24 @@ def status(what: str) -> Iterator[Callable[[str], None]]:
 
     with Console(stderr=True).status(what) as shown:
         yield lambda text: shown.update(text)
+
+
+def writable(path: str, option: str) -> None:
+    """Refuses a file that cannot be written before the work is done whose result it is to hold.
+
+    Raises
+    ------
+    TracekitError: TK109 where its folder is not there or may not be written to.
+    """
+    folder = Path(path).absolute().parent
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise TracekitError(
+            "TK109",
+            "the file cannot be written",
+            at=f"{option} {path}",
+            found=f"no folder {folder}" if not folder.is_dir() else f"no permission to write to {folder}",
+            help="nothing was done; name a file in a folder that is there",
+        )
 
 
 def read_one(source: str, format_name: str | None) -> Trace:
