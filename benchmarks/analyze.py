@@ -53,9 +53,11 @@ def timed(code: str, path: Path) -> tuple[float, float, int]:
 def measured(name: str, events: int, folder: Path) -> str:
     """One line of the table."""
     protocol, path = protocols()[name], folder / "run.parquet"
-    trial = len(protocol.simulate(Simulation(protocol.default_nodes, 7, operations=TRIAL), None))
+    network = protocol.networks[0]
+    trial = len(protocol.simulate(Simulation(protocol.default_nodes, 7, network, operations=TRIAL), None))
+    operations = events * TRIAL // trial
     before = time.perf_counter()
-    trace = protocol.simulate(Simulation(protocol.default_nodes, 7, operations=events * TRIAL // trial), None)
+    trace = protocol.simulate(Simulation(protocol.default_nodes, 7, network, operations=operations), None)
     speed, count = len(trace) / (time.perf_counter() - before), len(trace)
     write_parquet(trace, path)
     del trace
