@@ -137,6 +137,16 @@ class Run:
                     found.setdefault((state["process"], state["term"]), state)
         return found
 
+    def no_answer_arrives(self) -> bool:
+        """Whether some kind of request arrives or is answered, and none of its answers arrives anywhere."""
+        names = [(f["fields"]["name"], f["kind"] is Kind.RECEIVE) for f in self.states.values()]
+        for request in ("raft.request_vote", "raft.append_entries", "raft.install_snapshot"):
+            answer = f"{request}_response"
+            asked = (request, True) in names or any(name == answer for name, _ in names)
+            if asked and (answer, True) not in names:
+                return True
+        return False
+
     def upto(self, row: int) -> set[int]:
         return self.past[row] | {row}
 

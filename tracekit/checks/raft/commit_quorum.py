@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tracekit.checks.doubts import domain_check, not_covered
 from tracekit.checks.evidence import SHOWN, listed, times
 from tracekit.checks.raft.configuration import NO, UNDECIDED, YES, Configurations, configurations
-from tracekit.checks.raft.evidence import not_recorded, violation
+from tracekit.checks.raft.evidence import by_role, not_recorded, violation
 from tracekit.checks.raft.history import Int64, raft_history, raft_occurs
 from tracekit.checks.raft.leader_commits import leader_commits
 from tracekit.checks.raft.logs import RaftLogs, raft_logs
@@ -22,6 +22,7 @@ BLOCK = 4_000_000
 
 
 @domain_check("raft.commit-quorum", applies=raft_occurs)
+@by_role
 def commit_quorum(execution: Execution, options: Options) -> CheckResult:
     """A leader raises its commit index only to an entry that a majority of the voters has stored before.
 
@@ -40,7 +41,8 @@ def commit_quorum(execution: Execution, options: Options) -> CheckResult:
 
     Needs
         raft.role, raft.term and raft.commit; every log change of all voters (raft.log_from with raft.entry_terms);
-        messages, or one recorder's total order (index). raft.voters where membership changes.
+        messages with their answers (raft.append_entries_response), or one recorder's total order (index). raft.voters,
+        and raft.voters_outgoing, where membership changes.
 
     Cannot see
         Whether what was stored had reached the disk. A voter whose log is not recorded is taken as if it might have
@@ -73,7 +75,7 @@ def commit_quorum(execution: Execution, options: Options) -> CheckResult:
     if len(undecided):
         at = execution.trace.event(int(history.rows[commits.place[undecided[0]]]))
         unjudged = f"{times(len(undecided), 'commit')} of {len(answer)} cannot be judged, as at {at}"
-        reasons = (f"{unjudged}: of too many voters it is not recorded what they had stored before",)
+        reasons = (f"{unjudged}: of too many voters it is not recorded what they had stored before{causal.missing}",)
     told = [
         _told(logs, groups, causal, int(commits.place[b]), int(commits.entry[b]), int(commits.index[b]))
         for b in broken[:SHOWN].tolist()

@@ -7,7 +7,7 @@ import numpy as np
 from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN
 from tracekit.checks.raft.evidence import not_recorded, violation
-from tracekit.checks.raft.history import Int64, RaftHistory, raft_history, raft_occurs
+from tracekit.checks.raft.history import Int64, RaftHistory, highest, raft_history, raft_occurs
 from tracekit.checks.raft.logs import raft_logs
 from tracekit.execution import Execution, Options
 from tracekit.results import CheckResult
@@ -88,8 +88,4 @@ def commit_stability(execution: Execution, options: Options) -> CheckResult:
 
 def highest_so_far(history: RaftHistory) -> Int64:
     """The largest commit index that each process knew before each event, restarts notwithstanding; -1: none."""
-    out = np.empty_like(history.commit)
-    starts = np.append(np.flatnonzero(history.first), len(out))
-    for start, end in zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True):
-        out[start:end] = np.maximum.accumulate(history.commit[start:end])
-    return history.before(out)
+    return history.before(highest(history.commit, history.first))

@@ -121,10 +121,10 @@ def configurations(execution: Execution) -> Configurations:
     trace = execution.trace
     voters, outgoing = trace.lists("raft.voters"), trace.lists("raft.voters_outgoing")
     n = len(history.rows)
+    unknown = _unrecorded(history)
+    if unknown:
+        return Configurations(history, (), np.full(n, UNKNOWN), unknown)
     if voters is None or not history.recorded("raft.voters"):
-        if bool((history.role == LEARNER).any()):
-            why = "raft.voters is not recorded, and there are learners"
-            return Configurations(history, (), np.full(n, UNKNOWN), why)
         members = tuple(int(m) for m in history.members)
         unnamed = max((trace.run.n or 0) - len(members), 0)
         return Configurations(history, (Configuration(members, (), unnamed),), np.zeros(n, np.int64))
@@ -139,6 +139,26 @@ def configurations(execution: Execution) -> Configurations:
     at = np.full(n, UNKNOWN, np.int64)
     at[places] = code.reshape(-1)
     return Configurations(history, table, filled(at, at >= 0, history.begin))
+
+
+def configuration_texts(execution: Execution) -> list[str | None]:
+    """The distinct texts in raft.entry_configurations, by their codes."""
+    lists = execution.trace.lists("raft.entry_configurations")
+    if lists is None or not isinstance(lists.items, Column) or lists.items.texts is None:
+        return []
+    return list(lists.items.texts.to_pylist())
+
+
+def _unrecorded(history: RaftHistory) -> str:
+    """Why the voters cannot be told though the logs, or roles, show that not always all processes vote; else empty."""
+    texts = configuration_texts(history.execution)
+    if not history.recorded("raft.voters"):
+        if any(texts):
+            return "raft.voters is not recorded, and the logs change who votes (raft.entry_configurations)"
+        return "raft.voters is not recorded, and there are learners" if (history.role == LEARNER).any() else ""
+    if not history.recorded("raft.voters_outgoing") and any(text.partition("/")[2].strip() for text in texts if text):
+        return "raft.voters_outgoing is not recorded, and there is joint consensus (raft.entry_configurations)"
+    return ""
 
 
 def _keys(history: RaftHistory, lists: ListColumn | None, rows: Int64) -> Int64:

@@ -6,7 +6,8 @@ import numpy as np
 
 from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN, times
-from tracekit.checks.raft.evidence import not_recorded, violation
+from tracekit.checks.raft.configuration import configurations
+from tracekit.checks.raft.evidence import by_role, not_recorded, violation
 from tracekit.checks.raft.history import UNKNOWN, Bool, Int64, configurations_occur, raft_history
 from tracekit.checks.raft.leader_commits import leader_commits
 from tracekit.checks.raft.logged import LoggedConfigurations, logged_configurations
@@ -16,6 +17,7 @@ from tracekit.results import CheckResult, Violation
 
 
 @domain_check("raft.configuration-in-use", applies=configurations_occur)
+@by_role
 def configuration_in_use(execution: Execution, options: Options) -> CheckResult:
     """Elections and commits go by the configuration that is in effect: the latest one in the process's log.
 
@@ -54,8 +56,9 @@ def configuration_in_use(execution: Execution, options: Options) -> CheckResult:
     if not len(places):
         return CheckResult(applicable=False)
     missing = not_recorded(history, "raft.voters")
-    if missing:
-        return CheckResult(reasons=missing)
+    unknown = execution.derive(configurations).reason
+    if missing or unknown:
+        return CheckResult(reasons=missing or (unknown,))
     wrong, known = (_late if logged.late else _at_once)(logged, places)
     broken = places[wrong]
     reasons: tuple[str, ...] = ()

@@ -3,11 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
 from tracekit.checks import evidence
-from tracekit.checks.raft.history import RaftHistory
-from tracekit.results import Violation
+from tracekit.checks.raft.history import RaftHistory, unread_roles
+from tracekit.execution import Execution, Options
+from tracekit.results import CheckResult, Violation
+
+if TYPE_CHECKING:
+    from tracekit.registry import CheckFunction
+
+
+def by_role(function: CheckFunction) -> CheckFunction:
+    """For checks that go by who led: where a role cannot be read, nothing holds."""
+
+    @wraps(function)
+    def judged(execution: Execution, options: Options) -> CheckResult:
+        found, unread = function(execution, options), unread_roles(execution)
+        return replace(found, reasons=(*found.reasons, *unread)) if unread else found
+
+    return judged
 
 
 def violation(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -141,6 +142,13 @@ class RaftHistory:
         elected: Int64 = places[(before != UNKNOWN) & ~self.restart[places]]
         return elected
 
+    @cached_property
+    def heard(self) -> Int64:
+        """The highest term that each process recorded or was told up to each event: recorders may leave out that it
+        took over the term of a message."""
+        told = self.kind(Kind.RECEIVE) & ~self.named("raft.pre_vote", "raft.pre_vote_response")
+        return highest(np.maximum(self.term, np.where(told, self.column("raft.message_term"), UNKNOWN)), self.first)
+
     def took_lead(self, place: int) -> list[int]:
         """The place, as a list of at most one, at which the leader at a place was first seen to lead its term."""
         mine = (self.process[self.leaderships] == self.process[place]) & (
@@ -235,6 +243,15 @@ def filled(values: Int64, present: Bool, begin: Int64) -> Int64:
     return np.where(place >= begin, values[np.maximum(place, 0)], UNKNOWN) if len(values) else values
 
 
+def highest(values: Int64, first: Bool) -> Int64:
+    """The largest of each process's values up to each event. `first`: where each process begins."""
+    out = np.empty_like(values)
+    starts = np.append(np.flatnonzero(first), len(out))
+    for start, end in pairwise(starts.tolist()):
+        out[start:end] = np.maximum.accumulate(values[start:end])
+    return out
+
+
 def _carried(role: Int64, present: Bool, known: Bool, term: Int64, process: Int64, begin: Int64) -> Int64:
     """Roles carried forward, but not a lead into another term where the recording shows, or may leave out, that the
     process stepped down: the next role recorded in that term is another one, or the process never records being a
@@ -248,6 +265,20 @@ def _carried(role: Int64, present: Bool, known: Bool, term: Int64, process: Int6
     stepped_down = (process[at] == process) & (term[at] == term) & (role_then != LEADER) & (following < n)
     silent = ~np.isin(process, process[present & (role == FOLLOWER)])
     return np.where(onward & (stepped_down | silent), FOLLOWER, role)
+
+
+def unread_roles(execution: Execution) -> tuple[str, ...]:
+    """A reason where raft.role says something that is no role: what the process was then is not known."""
+    column = execution.trace.get("raft.role")
+    if column is None or column.texts is None:
+        return ()
+    odd = [code for code, text in enumerate(column.texts.to_pylist()) if text.lower() not in ROLES]
+    rows = np.flatnonzero(np.isin(column.values, odd) & column.present)
+    if not len(rows):
+        return ()
+    first = int(rows[0])
+    what = f"raft.role is {column.at(first)!r} at {execution.trace.event(first)}, which is none of {', '.join(ROLES)}"
+    return (what,)
 
 
 def several(values: Int64, starts: Int64) -> Bool:
@@ -267,9 +298,10 @@ def _roles(execution: Execution) -> tuple[Int64, Bool]:
             role[trace.named(name)] = code
     column = trace.get("raft.role")
     if column is not None and column.texts is not None:
-        table = np.array([ROLES.get(t, UNKNOWN) for t in column.texts.to_pylist()] + [UNKNOWN], np.int64)
+        table = np.array([ROLES.get(t.lower(), UNKNOWN) for t in column.texts.to_pylist()] + [UNKNOWN], np.int64)
         recorded = table[column.values]
         role = np.where(recorded >= 0, recorded, role)
+        return role, (role >= 0) | column.present
     return role, role >= 0
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN
-from tracekit.checks.raft.evidence import not_recorded, violation
+from tracekit.checks.raft.evidence import by_role, not_recorded, violation
 from tracekit.checks.raft.history import raft_history, raft_occurs
 from tracekit.checks.raft.logs import raft_logs
 from tracekit.execution import Execution, Options
@@ -14,6 +14,7 @@ from tracekit.results import CheckResult
 
 
 @domain_check("raft.leader-append-only", applies=raft_occurs)
+@by_role
 def leader_append_only(execution: Execution, options: Options) -> CheckResult:
     """A leader never overwrites or removes entries of its own log; it only appends.
 
@@ -47,7 +48,7 @@ def leader_append_only(execution: Execution, options: Options) -> CheckResult:
         return CheckResult(reasons=not_recorded(history, "raft.role"), applicable=False)
     if not len(logs.changes):
         return CheckResult(reasons=not_recorded(history, "raft.log_from"))
-    leading = history.still_leads[logs.changes]
+    leading = logs.still_leads[logs.changes]
     broken = np.flatnonzero(leading & (logs.replaced > 0))
     violations = []
     for b in broken[:SHOWN].tolist():

@@ -30,6 +30,6 @@ def leader_commits(execution: Execution) -> LeaderCommits:
     """Use it through ``execution.derive(leader_commits)``. O(n)."""
     history, logs = execution.derive(raft_history), execution.derive(raft_logs)
     before = history.before(history.commit)
-    places = np.flatnonzero(history.still_leads & (before >= 0) & (history.commit > before))
+    places = np.flatnonzero(logs.still_leads & (before >= 0) & (history.commit > before))
     index = history.commit[places]
     return LeaderCommits(places, index, logs.entries(places, index))

@@ -6,7 +6,7 @@ import numpy as np
 
 from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN, times
-from tracekit.checks.raft.evidence import not_recorded, violation
+from tracekit.checks.raft.evidence import by_role, not_recorded, violation
 from tracekit.checks.raft.history import Int64, raft_history, raft_occurs
 from tracekit.checks.raft.logs import RaftLogs, raft_logs
 from tracekit.execution import Execution, Options
@@ -15,6 +15,7 @@ from tracekit.results import CheckResult, Violation
 
 
 @domain_check("raft.leader-completeness", applies=raft_occurs)
+@by_role
 def leader_completeness(execution: Execution, options: Options) -> CheckResult:
     """An entry committed in a term is in the log of the leader of every higher term.
 
@@ -56,7 +57,8 @@ def leader_completeness(execution: Execution, options: Options) -> CheckResult:
     if missing:
         return CheckResult(reasons=missing)
     known = logs.committed
-    order = np.argsort(history.term[known.place], kind="stable")
+    by = logs.reached[known.place]
+    order = np.argsort(by, kind="stable")
     order = order[history.term[known.place[order]] >= 0]
     places, nodes, floors = known.place[order], known.node[order], known.floor[order]
     if not len(leaders) or not len(places):
@@ -64,7 +66,7 @@ def leader_completeness(execution: Execution, options: Options) -> CheckResult:
     out = np.zeros((len(leaders), 2), np.int64)
     full = logs.loops.incomplete_leaders(
         logs.nodes,
-        np.stack([nodes, floors, history.term[places]], axis=1),
+        np.stack([nodes, floors, by[order]], axis=1),
         np.stack([logs.log[leaders], logs.floor[leaders], history.term[leaders]], axis=1),
         np.empty((HEADS, 2), np.int64),
         out,
@@ -94,11 +96,12 @@ def _told(logs: RaftLogs, leader: int, lacks: tuple[int, int], places: Int64, no
     history = logs.history
     entry = int(logs.loops.ancestor(logs.nodes, head, index))
     term = int(history.term[leader])
-    lower = np.flatnonzero((history.term[places] < term) & (logs.nodes[nodes, DEPTH] >= index))
+    reached = logs.reached[places]
+    lower = np.flatnonzero((reached < term) & (logs.nodes[nodes, DEPTH] >= index))
     covers = [int(i) for i in lower if logs.loops.ancestor(logs.nodes, nodes[i], index) == entry]
-    place = int(places[covers[0]])
+    place, low = int(places[covers[0]]), int(reached[covers[0]])
     own = int(logs.entries(np.array([leader]), np.array([index]))[0])
-    name, by, low = history.who(leader), history.who(place), int(history.term[place])
+    name, by = history.who(leader), history.who(place)
     instead = f"has {logs.describe(own)} instead" if own >= 0 else f"has no entry {index}"
     return violation(
         history,

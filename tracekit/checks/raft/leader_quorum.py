@@ -7,7 +7,7 @@ import numpy as np
 from tracekit.checks.doubts import domain_check, not_covered
 from tracekit.checks.evidence import SHOWN, listed, times
 from tracekit.checks.raft.configuration import NO, UNDECIDED, YES, Configurations, configurations
-from tracekit.checks.raft.evidence import not_recorded, violation
+from tracekit.checks.raft.evidence import by_role, not_recorded, violation
 from tracekit.checks.raft.history import Int64, RaftHistory, raft_history, raft_occurs
 from tracekit.checks.raft.order import Order, order
 from tracekit.checks.raft.votes import Votes, answers, votes
@@ -17,6 +17,7 @@ from tracekit.trace.schema import Kind
 
 
 @domain_check("raft.leader-quorum", applies=raft_occurs)
+@by_role
 def leader_quorum(execution: Execution, options: Options) -> CheckResult:
     """A process becomes leader of a term only with the votes of a majority of the voters for that term.
 
@@ -36,7 +37,8 @@ def leader_quorum(execution: Execution, options: Options) -> CheckResult:
 
     Needs
         raft.role and raft.term; raft.vote, or received votes (raft.request_vote_response with raft.message_term and
-        raft.message_reject); messages, or one recorder's total order (index). raft.voters where membership changes.
+        raft.message_reject); messages with their answers, or one recorder's total order (index). raft.voters, and
+        raft.voters_outgoing, where membership changes.
 
     Cannot see
         Elections won before the recording began. A voter that recorded nothing is taken as if it might have voted:
@@ -70,7 +72,8 @@ def leader_quorum(execution: Execution, options: Options) -> CheckResult:
     if len(undecided):
         which = int(elected[undecided[0]])
         unjudged = f"of {times(len(elected), 'election')}, {len(undecided)} cannot be judged"
-        reasons = (f"{unjudged}: who voted is not recorded ({history.who(which)} in term {int(history.term[which])})",)
+        of = f"{history.who(which)} in term {int(history.term[which])}"
+        reasons = (f"{unjudged}: who voted is not recorded ({of}){causal.missing}",)
     return CheckResult(
         examined={"elections": len(elected) - len(undecided)},
         reasons=reasons,

@@ -8,12 +8,11 @@ from functools import cached_property
 import numpy as np
 
 from tracekit.checks.raft.commit_stability import highest_so_far
-from tracekit.checks.raft.configuration import Configurations, configurations
+from tracekit.checks.raft.configuration import Configurations, configuration_texts, configurations
 from tracekit.checks.raft.history import UNKNOWN, Int64
 from tracekit.checks.raft.logs import RaftLogs, raft_logs
 from tracekit.execution import Execution
 from tracekit.kernels.raft import BASE, CHANGE, DEPTH, FIRST_ENTRY, LOG_FROM, PARENT, ROOT, TERM
-from tracekit.trace.columns import Column
 
 Members = tuple[frozenset[str], frozenset[str]]
 """Voters, and those of the outgoing configuration."""
@@ -83,7 +82,7 @@ def logged_configurations(execution: Execution) -> LoggedConfigurations:
     """Reads raft.entry_configurations; O(n + entries). Use it through ``execution.derive(logged_configurations)``."""
     logs, groups = execution.derive(raft_logs), execution.derive(configurations)
     codes: dict[Members, int] = {}
-    texts = _texts(execution)
+    texts = configuration_texts(execution)
     of_text = np.array([_code(codes, _parsed(text)) if text else UNKNOWN for text in texts] + [UNKNOWN], np.int64)
     entry = of_text[logs.entry_configurations] if len(logs.entry_configurations) else np.zeros(0, np.int64)
     used = _used(codes, groups)
@@ -98,13 +97,6 @@ def logged_configurations(execution: Execution) -> LoggedConfigurations:
     return LoggedConfigurations(
         logs, tuple(codes), of_node, latest, used, _written(logs, entry), _effective_late(execution)
     )  # fmt: skip
-
-
-def _texts(execution: Execution) -> list[str | None]:
-    lists = execution.trace.lists("raft.entry_configurations")
-    if lists is None or not isinstance(lists.items, Column) or lists.items.texts is None:
-        return []
-    return list(lists.items.texts.to_pylist())
 
 
 def _parsed(text: str) -> Members:

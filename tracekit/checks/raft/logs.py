@@ -103,6 +103,18 @@ class RaftLogs:
         return filled(np.where(recorded >= 0, recorded, rebuilt), known, self.history.begin)
 
     @cached_property
+    def still_leads(self) -> NDArray[np.bool_]:
+        """As the history tells; but nobody leads a term with entries of a later one in its log: that it had stepped
+        down was not recorded."""
+        leads: NDArray[np.bool_] = self.history.still_leads & (self.last_term <= self.history.term)
+        return leads
+
+    @cached_property
+    def reached(self) -> Int64:
+        """The highest term that each process may have reached after each event, by what it had heard and stored."""
+        return np.maximum(self.history.heard, self.last_term)
+
+    @cached_property
     def _changed(self) -> NDArray[np.bool_]:
         changed = np.zeros(len(self.log), np.bool_)
         changed[self.changes] = True

@@ -11,6 +11,13 @@ from tracekit.checks.raft.history import Int64, raft_history
 from tracekit.execution import Execution
 from tracekit.trace.schema import Kind
 
+ANSWERED = {
+    "raft.request_vote": "raft.request_vote_response",
+    "raft.append_entries": "raft.append_entries_response",
+    "raft.install_snapshot": "raft.install_snapshot_response",
+}
+"""Requests, and the answers from which their senders learn of votes and copies."""
+
 
 @dataclass(frozen=True, eq=False)
 class Order:
@@ -21,6 +28,7 @@ class Order:
     begin: shape (names,): place at which each process's events begin.
     by_messages: whether happens-before decides; else the column `index` does.
     whole: whether no missing message could add to the order.
+    unheard: names of answers that are received nowhere though there are such; no missing quorum is certain then.
     reason: why there is no order at all; empty where there is one.
     """
 
@@ -28,6 +36,7 @@ class Order:
     begin: Int64
     by_messages: bool
     whole: bool
+    unheard: tuple[str, ...] = ()
     reason: str = ""
 
     @property
@@ -61,15 +70,20 @@ class Order:
         frontier = self.frontiers(np.array([place]))[0]
         return [p for p in places if p < self.begin[process[p]] + frontier[process[p]]]
 
+    @property
+    def missing(self) -> str:
+        """What to add to a reason for an undecided quorum; empty where answers are recorded."""
+        return f"; nor are receipts of answers ({', '.join(self.unheard)})" if self.unheard else ""
+
     def excused(self, answer: Int64) -> Int64:
-        """Turns what is missing into undecided where a message that was not recorded might have brought it."""
-        return answer if self.whole else np.where(answer == NO, UNDECIDED, answer)
+        """Turns a missing quorum into undecided where messages or answers that were not recorded might have told it."""
+        return answer if self.whole and not self.unheard else np.where(answer == NO, UNDECIDED, answer)
 
 
 def order(execution: Execution) -> Order:
     """The order that judges quorums; use it through ``execution.derive(order)``.
 
-    One recorder's total order is taken where messages are not all matched.
+    One recorder's total order is taken where messages are not all matched, or answers are not recorded.
     """
     history = execution.derive(raft_history)
     starts = execution.program_order.starts
@@ -79,16 +93,31 @@ def order(execution: Execution) -> Order:
     receives = np.flatnonzero(execution.trace.is_kind(Kind.RECEIVE) & np.isin(execution.trace.process, history.members))
     matched = messages.send_of[receives] >= 0
     whole = bool(len(receives)) and bool(matched.all()) and not len(messages.uncertain)
-    if whole:
+    unheard = _unheard(execution)
+    if whole and not unheard:
         return Order(execution, begin, True, True)
     if _index_is_total(execution):
         return Order(execution, begin, False, True)
     if matched.any():
-        return Order(execution, begin, True, False)
+        return Order(execution, begin, True, whole, unheard)
     if len(history.members) <= 1:
         return Order(execution, begin, True, True)
-    return Order(
-        execution, begin, True, False, "no message could be matched (message), and no total order (index) is recorded"
+    why = "no message could be matched (message), and no total order (index) is recorded"
+    return Order(execution, begin, True, False, reason=why)
+
+
+def _unheard(execution: Execution) -> tuple[str, ...]:
+    """See `Order.unheard`: a request is received or answered somewhere, and no answer of its kind is received anywhere.
+    All were lost; or, as likely, receipts of them are not recorded."""
+    trace, received = execution.trace, execution.trace.is_kind(Kind.RECEIVE)
+
+    def arrives(name: str) -> bool:
+        return bool((trace.named(name) & received).any())
+
+    return tuple(
+        answer
+        for request, answer in ANSWERED.items()
+        if not arrives(answer) and (answer in trace.names or arrives(request))
     )
 
 

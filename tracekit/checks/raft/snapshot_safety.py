@@ -17,6 +17,7 @@ from tracekit.checks.raft.order import order
 from tracekit.execution import Execution, Options
 from tracekit.kernels.raft import HEADS
 from tracekit.results import CheckResult, Violation
+from tracekit.trace.schema import Kind
 
 BACK, CONTRADICTS, STATE, UNCOMMITTED = (
     "snapshot-goes-back",
@@ -160,7 +161,10 @@ def _covered(history: RaftHistory, found: Snapshots) -> Int64:
     heard = np.where((frontiers > 0) & (last >= causal.begin[processes]), known[np.maximum(last, 0)], UNKNOWN)
     others = (heard >= found.index[asked][:, None]).any(axis=1)
     partial = bool(not_covered(history.execution))
-    answer[asked] = np.where(others, YES, UNDECIDED if partial else causal.excused(np.full(len(asked), NO)))
+    no = np.full(len(asked), NO if causal.whole else UNDECIDED)
+    if causal.by_messages:  # how it came is not recorded where no message brought it: another way, out of sight
+        no[~history.kind(Kind.RECEIVE)[found.place[asked]]] = UNDECIDED
+    answer[asked] = np.where(others, YES, UNDECIDED if partial else no)
     return answer
 
 

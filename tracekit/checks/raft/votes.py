@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tracekit.checks.raft.history import Bool, Int64, RaftHistory, raft_history
+from tracekit.checks.raft.history import UNKNOWN, Bool, Int64, RaftHistory, raft_history
 from tracekit.execution import Execution
 from tracekit.trace.schema import Kind
 
@@ -37,10 +37,11 @@ def votes(execution: Execution) -> Votes:
     history = execution.derive(raft_history)
     shown = (history.vote >= 0) & (history.term >= 0)
     shown &= (history.vote != history.before(history.vote)) | (history.term != history.before(history.term))
-    in_state = np.flatnonzero(shown)
+    of = _terms(history)
+    in_state = np.flatnonzero(shown & (of >= 0))
     sent, terms, candidates = answers(history, Kind.SEND)
     place = np.concatenate([in_state, sent])
-    term = np.concatenate([history.term[in_state], terms])
+    term = np.concatenate([of[in_state], terms])
     candidate = np.concatenate([history.vote[in_state], candidates])
     voter = history.process[place]
     order = np.lexsort((place, candidate, term, voter))
@@ -50,6 +51,15 @@ def votes(execution: Execution) -> Votes:
     place, term, candidate, voter = place[new], term[new], candidate[new], voter[new]
     cast = ~history.first[place] & ~history.restart[place] & (history.before(history.term)[place] >= 0)
     return Votes(voter, term, candidate, place, cast)
+
+
+def _terms(history: RaftHistory) -> Int64:
+    """The term of a vote recorded at each event. Where no term is recorded with it and the process had heard of a later
+    one than it recorded, it is that of the request that it grants there; else not known: -1."""
+    carried = (history.column("raft.term") < 0) & (history.heard > history.term)
+    asked = history.named("raft.request_vote") & history.kind(Kind.RECEIVE) & (history.peer() == history.vote)
+    of_request = np.where(asked, history.column("raft.message_term"), UNKNOWN)
+    return np.where(carried, np.where(of_request >= history.term, of_request, UNKNOWN), history.term)
 
 
 def answers(history: RaftHistory, kind: Kind) -> tuple[Int64, Int64, Int64]:
