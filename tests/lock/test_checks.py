@@ -236,3 +236,39 @@ def test_pages_are_complete(name: str) -> None:
     assert tuple(page) == HEADINGS
     assert all(page.values())
     assert checks()[f"lock.{name}"].summary.endswith(".")
+
+
+def test_a_lock_that_seems_held_since_giving_back_is_not_recorded() -> None:
+    """Clients tell that they give it back, and no server that it frees it; or the other way round."""
+    rows = [grant("s", "a", 1), event("a", "leave", token=1), grant("s", "b", 2)]
+    found = check(rows, "mutual-exclusion")
+    assert found.verdict is Verdict.UNKNOWN
+    assert "locks are given back (lock.leave), and lock.release is not recorded" in found.reasons[-1]
+    rows = [hold("a", 1, 0, 100), *over_at_server(20), hold("b", 2, 30, 100)]
+    found = check(rows, "lease")
+    assert found.verdict is Verdict.UNKNOWN
+    assert "lock.leave is not recorded" in found.reasons[-1]
+
+
+def over_at_server(at: int) -> list[Row]:
+    return [over("s", "a", 1, "release", time_ns=at * MS)]
+
+
+def test_events_that_do_not_say_which_lock_they_mean_among_those_that_do() -> None:
+    named = {"lock.name": "l"}
+    rows = [grant("s", "a", 1) | named, over("s", "a", 1, "release"), grant("s", "b", 2) | named]
+    for name in ("mutual-exclusion", "owner-release", "fencing"):
+        found = check(rows, name)
+        assert found.verdict is Verdict.UNKNOWN
+        assert "as s:1: which it means is not known" in found.reasons[0]
+    unnamed = check([grant("s", "a", 1), grant("s", "b", 2)], "mutual-exclusion")
+    assert unnamed.rests_on[-1] == "one lock (assumed: lock.name is not recorded)"
+
+
+def test_grants_to_others_that_do_not_say_to_whom() -> None:
+    rows = [event("s", "grant", "send", token=t, message=t, peer=p) for t, p in ((1, "a"), (2, "b"))]
+    found = check(rows, "mutual-exclusion")
+    assert found.verdict is Verdict.UNKNOWN
+    assert "lock.holder is not recorded at s:0" in found.reasons[0]
+    rows = [event("s", "grant", token=1), event("t", "grant", token=1), hold("a", 1, 0)]
+    assert check(rows, "fencing").verdict is Verdict.UNKNOWN

@@ -194,3 +194,15 @@ def test_logs_that_change_who_votes_leave_quorums_open_where_it_is_not_recorded_
         found = events.check(name)
         assert found.verdict is Verdict.UNKNOWN
         assert found.reasons[0].startswith(missing)
+
+
+def test_a_voter_that_applies_what_its_recorded_log_lacks_may_have_stored_it_in_time() -> None:
+    events = Events("n1", "n2", "n3")
+    events.elect("n1", 1, "n2")
+    events("n1", "propose", log=[(1, "a")])
+    events.message("n1", "n2", "append_entries", ASKED)
+    events.message("n2", "n1", "append_entries_response", GRANTED)
+    events("n1", "commit", commit=1)
+    assert events.check("commit-quorum").verdict is Verdict.VIOLATED
+    events("n2", "apply", apply_index=1, apply_term=1)
+    assert events.check("commit-quorum").verdict is Verdict.UNKNOWN

@@ -283,6 +283,7 @@ class TestTrace:
     def test_window_and_select_and_pandas(self, trace: Trace) -> None:
         part = trace.window(10, 30)
         assert [part.event(i) for i in range(len(part))] == ["b:c:0", "a:1"]
+        assert part.names == {part.fields(i)["name"] for i in range(len(part))}, "of its own events"
         assert part.run.coverage["a"] == {"start": False, "end": False}, "a part is not the whole run"
         frame = trace.to_pandas()
         assert list(frame["name"]) == [f"e{i}" for i in range(6)]

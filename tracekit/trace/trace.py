@@ -166,7 +166,14 @@ class Trace:
     def names(self) -> frozenset[str]:
         """The distinct event names."""
         column = self.get("name")
-        return frozenset() if column is None or column.texts is None else frozenset(column.texts.to_pylist())
+        if column is None or column.texts is None:
+            return frozenset()
+        if self.kept is None:
+            return frozenset(column.texts.to_pylist())
+        occurs = (
+            np.bincount(column.values[column.present], minlength=len(column.texts)) > 0
+        )  # of some rows, fewer names
+        return frozenset(text for text, here in zip(column.texts.to_pylist(), occurs, strict=True) if here)
 
     @cached_property
     def digest(self) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN, not_recorded, times, violation
 from tracekit.checks.lock.facts import column_texts, numbers
+from tracekit.checks.lock.gaps import gaps
 from tracekit.checks.lock.holdings import Holdings, decided
 from tracekit.checks.lock.inversions import inversions
 from tracekit.execution import Execution, Options
@@ -73,8 +74,9 @@ def fencing(execution: Execution, options: Options) -> CheckResult:
     holdings = execution.derive(decided)
     granted, twice = _granted(holdings)
     missing = not_recorded(execution, "lock.token") if not (accepted.examined or granted.examined) else ()
+    left_out = gaps(execution)
     pairs = [
-        *((pair, "token-given-twice") for pair in twice),
+        *((pair, "token-given-twice") for pair in twice * (not left_out)),
         *((pair, "token-not-larger") for pair in granted.pairs),
         *((pair, "older-token-accepted") for pair in accepted.pairs),
     ]
@@ -82,7 +84,7 @@ def fencing(execution: Execution, options: Options) -> CheckResult:
         examined={"accepted writes": accepted.examined, "grants with tokens": granted.examined},
         violations=tuple(_told(execution, *pair, code) for pair, code in pairs[:SHOWN]),
         violations_total=len(pairs),
-        reasons=(*missing, *accepted.reasons, *granted.reasons),
+        reasons=(*missing, *accepted.reasons, *granted.reasons, *left_out),
         rests_on=(holdings.order.text,) if granted.examined else (),
         method="largest token so far, at each resource and over all grants",
     )

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN, times, violation
-from tracekit.checks.lock.facts import DECIDED, Facts, facts_of
+from tracekit.checks.lock.facts import DECIDED, HELD, Facts, facts_of
+from tracekit.checks.lock.gaps import ends_left_out
 from tracekit.checks.lock.holdings import NEVER, Holdings, held
 from tracekit.checks.lock.order import Order, order_of
 from tracekit.checks.lock.overlaps import overlaps
@@ -81,6 +82,7 @@ def lease(execution: Execution, options: Options) -> CheckResult:
             *(_told(holdings, i, j) for i, j in pairs[: max(0, SHOWN - len(late))]),
         ],
         examined={"leases": len(holdings), "extensions": len(extended.rows)},
+        ends=() if len(late) else ends_left_out(execution, HELD),
         reasons=reasons,
         rests_on=_clocks(holdings.order),
         facts={"possible overlaps": possible},

@@ -6,7 +6,9 @@ import numpy as np
 
 from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN, times, violation
-from tracekit.checks.lock.holdings import NEVER, Holdings, decided
+from tracekit.checks.lock.facts import DECIDED
+from tracekit.checks.lock.gaps import ends_left_out
+from tracekit.checks.lock.holdings import NEVER, Holdings, decided, from_operations
 from tracekit.checks.lock.overlaps import Overlaps, overlaps
 from tracekit.checks.lock.told import begin_text, grants_occur, judged, skew_that_excuses
 from tracekit.execution import Execution, Options
@@ -61,6 +63,7 @@ def mutual_exclusion(execution: Execution, options: Options) -> CheckResult:
         len(found.first),
         lambda: [_told(holdings, int(i), int(j)) for i, j in _firsts(found)],
         examined={"grants": len(holdings)},
+        ends=() if from_operations(holdings) else ends_left_out(execution, DECIDED),
         reasons=_undecided(holdings, found),
         method="each grant against those after it, " + _by(holdings),
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from tracekit.checks.doubts import not_covered
 from tracekit.checks.lock.facts import ACQUIRE, named_operations
+from tracekit.checks.lock.gaps import gaps
 from tracekit.checks.lock.holdings import Holdings, from_operations
 from tracekit.execution import Execution
 from tracekit.results import CheckResult, Violation
@@ -39,26 +40,32 @@ def excuses(execution: Execution) -> tuple[str, ...]:
 
 
 def unclear(holdings: Holdings) -> tuple[str, ...]:
-    """A reason where events cannot be told apart."""
+    """Reasons where events cannot be told apart."""
+    left_out = gaps(holdings.order.execution)
     if not len(holdings.unclear):
-        return ()
+        return left_out
     event = holdings.order.execution.trace.event(int(holdings.unclear[0]))
     told = (
         f"{len(holdings.unclear):,} events without a lock.token may belong to an earlier or a later grant "
         f"(first: {event}): their order is not known"
     )
-    return (told,)
+    return (told, *left_out)
 
 
 def judged(
     execution: Execution, holdings: Holdings, total: int, violations: Callable[[], Sequence[Violation]], **more: Any
 ) -> CheckResult:
-    """The result, with violations turned into a reason where an event that is missing may explain them."""
+    """The result, with violations turned into a reason where an event that is missing may explain them.
+
+    more: fields of the result; ends: reasons why ends of holdings may be missing.
+    """
     order, reasons = holdings.order, (*unclear(holdings), *more.pop("reasons", ()))
     rests_on = (order.text, *more.pop("rests_on", ()))
+    if holdings.facts.locks == ("",):
+        rests_on += ("one lock (assumed: lock.name is not recorded)",)
     if from_operations(holdings):
         rests_on += ("locks: held from the answer to acquire until the request to release",)
-    doubts = (*excuses(execution), *unclear(holdings))
+    doubts = (*excuses(execution), *unclear(holdings), *more.pop("ends", ()))
     if not total:
         return CheckResult(reasons=reasons, rests_on=rests_on, **more)
     told = tuple(violations())

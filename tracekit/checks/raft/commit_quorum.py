@@ -45,8 +45,9 @@ def commit_quorum(execution: Execution, options: Options) -> CheckResult:
         and raft.voters_outgoing, where membership changes.
 
     Cannot see
-        Whether what was stored had reached the disk. A voter whose log is not recorded is taken as if it might have
-        stored the entry: where that would decide, the answer is unknown.
+        Whether what was stored had reached the disk. A voter whose log is not recorded, or that commits or applies
+        entries which its recorded log lacks, is taken as if it might have stored the entry: where that would decide,
+        the answer is unknown.
 
     Cost
         Commits times processes, times the logarithm of the log's length.
@@ -112,7 +113,7 @@ def _holds(logs: RaftLogs, causal: Order, place: Int64, entry: Int64, index: Int
     silent = np.ones(len(history.names), np.bool_)
     silent[np.unique(history.process[logs.changes])] = False
     holds[:, silent] = UNDECIDED
-    for p in not_covered(history.execution):
+    for p in {*not_covered(history.execution), *logs.incomplete.tolist()}:
         holds[:, p] = np.where(holds[:, p] == YES, YES, UNDECIDED)
     return holds
 

@@ -142,9 +142,20 @@ class RaftLogs:
         So record programs that note a log change only when it reaches the disk. An entry at or below the commit
         index may then still be an old one that the next change replaces; it counts only after that change.
         """
+        return bool(self._commits_ahead.any())
+
+    @cached_property
+    def _commits_ahead(self) -> NDArray[np.bool_]:
         history = self.history
         rises = (history.commit > history.before(history.commit)) & ~history.restart
-        return bool((rises & (self.log >= 0) & (history.commit > self._of_log(DEPTH))).any())
+        ahead: NDArray[np.bool_] = rises & (self.log >= 0) & (history.commit > self._of_log(DEPTH))
+        return ahead
+
+    @cached_property
+    def incomplete(self) -> Int64:
+        """Codes of processes that commit or apply entries which their recorded log does not have: it lacks changes."""
+        applied = (self.log >= 0) & (self.history.column("raft.apply_index") > self._of_log(DEPTH))
+        return np.unique(self.history.process[self._commits_ahead | applied])
 
     @property
     def rests_on(self) -> tuple[str, ...]:

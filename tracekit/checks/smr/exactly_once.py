@@ -58,9 +58,14 @@ def exactly_once(execution: Execution, options: Options) -> CheckResult:
         violations=tuple(_told(history, int(places[b]), int(places[again[b]])) for b in broken[:SHOWN]),
         violations_total=len(broken),
         reasons=history.lost(),
-        rests_on=history.rests_on,
+        rests_on=history.rests_on + _executed(execution),
         method="requests executed, by process and by what its state contains",
     )
+
+
+def _executed(execution: Execution) -> tuple[str, ...]:
+    told = recorded(execution, "smr.executed")
+    return () if told else ("every command applied was executed (assumed: smr.executed is not recorded)",)
 
 
 def _again(history: SmrHistory, executions: Bool) -> tuple[Int64, Int64]:
