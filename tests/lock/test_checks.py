@@ -62,6 +62,38 @@ def test_concurrent_grants_are_judged_by_a_clock_or_not_at_all() -> None:
     assert check(ordered, "mutual-exclusion").verdict is Verdict.HOLDS
 
 
+def test_a_holder_that_is_granted_the_lock_again() -> None:
+    # Whether the second grant takes the place of the first, or is counted beside it, nobody recorded.
+    again = [grant("s", "a", 1), grant("s", "a", 2), over("s", "a", 2, "release")]
+    for rows in (again, in_order(again)):
+        assert check(rows, "mutual-exclusion").verdict is Verdict.HOLDS
+    for rows in ([*again, grant("s", "b", 3)], in_order([*again, grant("s", "b", 3)])):
+        found = check(rows, "mutual-exclusion")
+        assert found.verdict is Verdict.UNKNOWN
+        assert "granted the lock again meanwhile" in found.reasons[0]
+    kept = [*again[:2], grant("s", "b", 3)]
+    assert check(kept, "mutual-exclusion").verdict is Verdict.VIOLATED
+
+
+def test_a_grant_beside_a_later_one_of_its_holder_is_compared_with_what_came_before_both() -> None:
+    rows = [
+        grant("s", "a", 1), *message("s", "t", 1), over("s", "a", 1), grant("s", "b", 2),
+        grant("t", "b", 3),
+    ]  # fmt: skip
+    assert check(rows, "mutual-exclusion").verdict is Verdict.UNKNOWN
+    assert check(in_order(rows), "mutual-exclusion").verdict is Verdict.HOLDS
+
+
+def test_clocks_that_put_two_grants_the_wrong_way_round() -> None:
+    rows = [
+        grant("s", "a", 1, time_ns=0), over("s", "a", 1, time_ns=250), *message("s", "t", 1),
+        grant("u", "c", 2, time_ns=310), over("u", "c", 2, time_ns=330), *message("u", "t", 2),
+        grant("t", "b", 3, time_ns=300),
+    ]  # fmt: skip
+    assert check(rows, "mutual-exclusion", skew_ns=100).verdict is Verdict.UNKNOWN
+    assert check(rows, "mutual-exclusion", skew_ns=50).verdict is Verdict.HOLDS
+
+
 def test_the_skew_of_clocks() -> None:
     rows = [
         grant("s", "a", 1, time_ns=0), grant("t", "b", 2, time_ns=5 * MS),

@@ -53,7 +53,8 @@ def grants(rows: list[Row]) -> dict[tuple[str, int], tuple[list[int], list[int]]
 
 def exclusion(rows: list[Row], before: Pairs) -> str:
     """violated: in every order some two grants, always the same, are held at once; holds: in none are any two; else
-    unknown. A grant whose end came before every beginning that was told began nobody knows when."""
+    unknown. A grant whose end came before every beginning that was told began nobody knows when; and one after which
+    its holder was granted the lock again, and gave that up, may have been replaced."""
     held = grants(rows)
     keys = sorted(held)
     answers: dict[tuple[Any, Any], set[str]] = {}
@@ -65,10 +66,18 @@ def exclusion(rows: list[Row], before: Pairs) -> str:
             spans[key] = (min(at[e] for e in begins), min((at[e] for e in ends), default=len(rows)))
         for a, b in product(keys, repeat=2):
             if a < b and a[0] != b[0]:
-                answers.setdefault((a, b), set()).add(_together(spans[a], spans[b]))
+                again = _granted_again(spans, a, b) or _granted_again(spans, b, a)
+                found = _together(spans[a], spans[b])
+                answers.setdefault((a, b), set()).add("perhaps" if found == "yes" and again else found)
     if any(found == {"yes"} for found in answers.values()):
         return "violated"
     return "holds" if all(found == {"no"} for found in answers.values()) else "unknown"
+
+
+def _granted_again(spans: dict[tuple[str, int], tuple[int, int]], a: tuple[str, int], b: tuple[str, int]) -> bool:
+    """Whether a's holder was granted the lock again after a, and no longer had that when b began."""
+    others = [span for key, span in spans.items() if key != a and key[0] == a[0]]
+    return any(spans[a][0] < begin < spans[b][0] and over < spans[b][0] for begin, over in others)
 
 
 def _together(a: tuple[int, int], b: tuple[int, int]) -> str:

@@ -98,11 +98,12 @@ def command(
     )
     judged: list[tuple[Result, Execution]] = []
     errors: list[dict[str, str]] = []
+    _known(patterns, expect)
     for path in traces:
         try:
             judged += _judge(path, format_name, patterns, expect, options)
         except TracekitError as error:
-            if len(traces) == 1:
+            if error.code.startswith("TK3"):  # a wrong argument, which is wrong for every file
                 raise
             errors.append({"path": path, "code": error.code, "error": str(error)})
             click.echo(clean(str(error), lines=True), err=True)
@@ -119,20 +120,25 @@ def command(
     return next(code for code in (101, 2, 1, 3, 0) if code in codes)
 
 
+def _known(patterns: tuple[str, ...], expect: str | None) -> None:
+    """Tells a mistyped name before anything is read."""
+    from tracekit.checks.consistency.ladder import expected
+    from tracekit.registry import select_checks
+
+    for pattern in patterns:
+        select_checks(pattern)
+    if expect:
+        expected(expect)
+
+
 def _judge(
     path: str, format_name: str | None, patterns: tuple[str, ...], expect: str | None, options: Options
 ) -> list[tuple[Result, Execution]]:
     from tracekit.analysis import analyze
-    from tracekit.checks.consistency.ladder import expected
     from tracekit.execution import Execution
     from tracekit.kernels.engine import has_compiled
     from tracekit.reading import read_traces
-    from tracekit.registry import select_checks
 
-    for pattern in patterns:
-        select_checks(pattern)  # a mistyped name is told before anything is read
-    if expect:
-        expected(expect)
     with progress(f"reading {Path(path).name}") as advance:
         found = read_traces(path, format_name, advance)
     once = "" if has_compiled() else "   (the first run also compiles: once, some ten seconds)"

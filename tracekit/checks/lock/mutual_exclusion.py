@@ -26,7 +26,9 @@ def mutual_exclusion(execution: Execution, options: Options) -> CheckResult:
         happens-before. Where two events are not ordered by it, a clock decides: the recorder's order (index), the
         simulator's clock, or the processes' clocks within the declared bound on their difference. What neither
         orders is not judged: then the answer is unknown, since concurrent events may have come in either order.
-        It is violated only where both grants were certainly held at one moment.
+        It is violated only where both grants were certainly held at one moment. Where a holder was granted the lock
+        again and gave that up, its first grant, if nothing ended it, may have been replaced, or may stand (a lock that
+        counts): the answer is then unknown for whoever comes next.
         In Lamport's algorithm each process decides for itself. What holders of leases think is lock.lease.
         Where no event lock.grant occurs, clients' operations acquire and release are read: a client has the lock at
         least from the answer to acquire until its next request to release, be that granted or refused.
@@ -83,9 +85,12 @@ def _undecided(holdings: Holdings, found: Overlaps) -> tuple[str, ...]:
     i, j = int(found.open_first[0]), int(found.open_second[0])
     event = holdings.order.execution.trace.event
     one, other = (f"{holdings.who(k)} at {event(int(holdings.first[k]))}" for k in (i, j))
+    why = "neither messages nor a clock order them"
+    if bool(holdings.overlap(found.open_first[:1], found.open_second[:1])[0]):
+        why = "a holder was granted the lock again meanwhile, which may replace its first grant, or count beside it"
     told = (
         f"of {times(len(np.unique(found.open_first)), 'grant')} it is not known whether it was over before another "
-        f"began (first: {holdings.what(i)} for {one}, for {other}): neither messages nor a clock order them"
+        f"began (first: {holdings.what(i)} for {one}, for {other}): {why}"
     )
     return (told,)
 

@@ -44,6 +44,11 @@ class Order:
     assumed: bool = False
 
     @property
+    def total(self) -> bool:
+        """Whether one clock orders all events that matter."""
+        return self.column in ("index", "true_time_ns")
+
+    @property
     def clocked(self) -> bool:
         """Whether moments are times, so that a lease can be added to them."""
         return self.column in ("true_time_ns", "time_ns")
