@@ -56,7 +56,7 @@ def runs(draw: st.DrawFn) -> tuple[list[Row], list[int]]:
     """An execution of a, b and c between two times the evidence, and the readings of their clocks, in ns, which are off
     by up to two seconds and stand still now and then."""
     rows = with_seq([*EVIDENCE, *draw(executions(12, 3)), *[later(row) for row in EVIDENCE]])
-    offset = {p: draw(st.integers(0, 2 * 10**9)) for p in PROCESSES}
+    offset = {p: draw(st.integers(0, 2 * 10**8)) * 10 + 3 for p in PROCESSES}
     dice = draw(st.randoms(use_true_random=False))
     readings, clock, middle = [], 0, range(len(EVIDENCE), len(rows) - len(EVIDENCE))
     for number, row in enumerate(rows):
@@ -169,6 +169,33 @@ def test_a_reading_taken_at_another_moment_spoils_nothing(
     found = stamps(rows, readings, recorder)
     result = run(stamped(rows, found, [reading + off for reading in readings]))
     assert result.verdict is Verdict.HOLDS, (result.violations, result.method)
+
+
+@pytest.mark.parametrize("step", [1, 10**6])
+@pytest.mark.parametrize("unit", [1, 10**6])
+def test_a_single_reading_taken_later_is_an_error_only_on_a_clock_that_would_show_every_other(
+    step: int, unit: int
+) -> None:
+    rows = with_seq(EVIDENCE)
+    readings = [10**15 + (7 * i + 3) * 10**6 // step * step + (i % 7 if step == 1 else 0) for i in range(len(rows))]
+    found = stamps(rows, readings, Recorder(unit=unit))
+    readings[8] += 2 * 10**6
+    result = run(stamped(rows, found, readings))
+    if step == unit == 1:
+        assert told(result) == [("behind-own-clock", "row 8")]
+    else:
+        assert result.verdict is Verdict.HOLDS
+        assert "at 1 events l is not time_ns" in result.method
+
+
+def test_one_process_whose_readings_are_not_its_clocks() -> None:
+    rows = with_seq(EVIDENCE)
+    readings = [10**15 + 7 * i * 10**6 + i % 7 for i in range(len(rows))]
+    found = stamps(rows, readings, PAPER)
+    shown = [reading + 40 * (row["process"] == "b") for row, reading in zip(rows, readings, strict=True)]
+    result = run(stamped(rows, found, shown))
+    assert result.verdict is Verdict.HOLDS, result.violations
+    assert "l is not time_ns" in result.method
 
 
 @examples(150)

@@ -61,8 +61,8 @@ def hybrid(execution: Execution, options: Options) -> CheckResult:
         The paper's algorithm says more, and clocks that are kept otherwise (c counted in other steps, l cut to
         milliseconds, events that do not tick) are none the worse for it. So these rules are judged only where the
         recording clearly follows them: three events that do, and three times as many as do not. wrong-count: c is not
-        one more than the largest c that came with the same l, or not 0 with a new l. Where new values of l are the
-        recorded `time_ns` (whole, or in whole us, ms or s): behind-own-clock, l is smaller than that reading;
+        one more than the largest c that came with the same l, or not 0 with a new l. Where new values of l are a
+        process's recorded `time_ns`, to the nanosecond: behind-own-clock, l is smaller than that reading;
         ahead-of-every-clock, l is larger than it and than every l that the event can have heard of. A class of events
         (internal events, sends, receives) may keep the timestamp before by convention; what is inferred is stated, and
         where it is undecided, the events in question are not judged, and a verdict is unknown.
@@ -78,7 +78,8 @@ def hybrid(execution: Execution, options: Options) -> CheckResult:
         The columns `hlc.physical_ns` and `hlc.logical`; an event with one of the two is not judged, and a verdict is
         then unknown. Messages need `message` ids, or channels that are declared FIFO and reliable, or `vclock`; without
         them only program order is checked, and the verdict says so in what it rests on. `time_ns` for what l promises:
-        it must be the very reading that the clock used; readings taken a little later or earlier are only measured.
+        it must be the very reading that the clock used. Readings taken a little later or earlier are only measured; on
+        a clock that shows whole microseconds, or where l is cut to them, they cannot be told from that one.
         First timestamps, and those after events without one, after a restart, or of receives whose send is unknown, are
         judged only by what must hold of every clock.
 
@@ -155,7 +156,7 @@ class HybridClocks:
     def findings(self) -> Findings:
         """Every error. O(n)."""
         trace, stamps, rules = self.execution.trace, self.stamps, self.rules
-        error = stamps.errors(rules.unit)
+        error = stamps.errors(rules.by_reading)
         code = np.zeros(len(trace), np.int64)
         count = (error == HybridError.WRONG_COUNT) & ((stamps.bound & rules.counts) | (stamps.logical < 0))
         code[count] = WRONG_COUNT
@@ -239,8 +240,7 @@ class HybridClocks:
         """The value that the rule asks for. Python's integers: a recorded number may be the largest there is."""
         stamps, cause = self.stamps, int(self.stamps.cause[row])
         known = (0, 0) if cause < 0 else (int(stamps.physical[cause]), int(stamps.logical[cause]))
-        unit = self.rules.unit or 1
-        reading = int(stamps.reading[row]) // unit * unit
+        reading = int(stamps.reading[row])
         if code == WRONG_COUNT:
             if cause < 0 or not stamps.bound[row] or not self.rules.counts:
                 return "at least 0"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,8 @@ Int64 = NDArray[np.int64]
 
 UNITS: Mapping[int, str] = {1: "ns", 10**3: "us", 10**6: "ms", 10**9: "s"}
 """What l may be kept in, in ns; the one that fits best is taken, of equals the coarsest, which demands least."""
+COARSE = 10
+"""Clocks whose readings are all multiples of so many ns are too coarse to tell two readings apart."""
 CLASSES = ("internal events", "sends", "receives")
 
 
@@ -64,11 +67,11 @@ class Stamps:
         same: Bool = (self.physical == self.physical[self.cause]) & (self.logical == self.logical[self.cause])
         return has & same
 
-    def errors(self, unit: int | None) -> NDArray[np.int8]:
-        """Shape (n,): `HybridError` by the paper's algorithm, l being kept in whole units; None: not of `reading`."""
-        reading = self.reading if unit is None else self.reading // unit * unit
-        readable = self.readable & (unit is not None)
-        return hybrid_errors(self.cause, self.physical, self.logical, self.timed.present, reading, readable)
+    def errors(self, by_reading: Bool | None = None) -> NDArray[np.int8]:
+        """Shape (n,): `HybridError` by the paper's algorithm; by_reading: where l is judged by `reading`."""
+        if by_reading is None:
+            by_reading = np.zeros(len(self.cause), np.bool_)
+        return hybrid_errors(self.cause, self.physical, self.logical, self.timed.present, self.reading, by_reading)
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,13 +81,13 @@ class HybridRules:
     Attributes
     ----------
     ticks: by `Kind`: whether such an event must be later than what came before it, and not only as late.
-    unit: l is the recorded reading in whole such units of ns, or what was heard of; None: not the recorded reading.
+    by_reading: shape (n,): events whose l is judged by their recorded reading.
     counts: whether c is counted as in the paper.
     words: the rules in words, with the evidence. doubts: what stayed undecided, as reasons.
     """
 
     ticks: Bool
-    unit: int | None
+    by_reading: Bool
     counts: bool
     words: tuple[str, ...]
     doubts: tuple[str, ...]
@@ -97,19 +100,15 @@ class HybridRules:
         followed is not judged: they are one algorithm's, and the clock condition does not need them.
         """
         ticks, still, doubts = _ticking(execution, stamps)
-        unit = _unit(stamps)
-        errors = stamps.errors(unit)
+        by_reading, said = _readings(execution, stamps)
+        errors = stamps.errors(by_reading)
         judged = stamps.bound & ~stamps.equal
         follow = int((judged & (errors == HybridError.NONE)).sum())
         broke = int((judged & (errors == HybridError.WRONG_COUNT)).sum())
         counts = broke == 0 or _clear(follow, broke)
         if not counts:
             still.append(f"c is not judged: {broke:,} of {follow + broke:,} events count otherwise than in the paper")
-        if unit is not None:
-            still.append(f"l is time_ns in whole {UNITS[unit]} (inferred)")
-        elif stamps.readable.any():
-            still.append("l is not judged by time_ns, which is not the reading that it was taken from")
-        return cls(ticks, unit, counts, tuple(still), doubts)
+        return cls(ticks, by_reading, counts, tuple(still + said), doubts)
 
 
 def safe(readings: Int64) -> Bool:
@@ -118,8 +117,8 @@ def safe(readings: Int64) -> Bool:
     return inside
 
 
-def _clear(follow: int, broke: int) -> bool:
-    return follow >= ENOUGH and follow >= CLEAR * broke
+def _clear(follow: Any, broke: Any) -> Any:
+    return (follow >= ENOUGH) & (follow >= CLEAR * broke)
 
 
 def _ticking(execution: Execution, stamps: Stamps) -> tuple[Bool, list[str], tuple[str, ...]]:
@@ -129,7 +128,7 @@ def _ticking(execution: Execution, stamps: Stamps) -> tuple[Bool, list[str], tup
     # Other clocks' news, of which no send is known, may have advanced the clock of an event that does not tick.
     tells = stamps.timed.present & (stamps.cause >= 0) & (stamps.timed.missed == 0) & ~stamps.timed.restarted
     kept = tells & stamps.equal
-    later = stamps.bound & ~kept & (stamps.errors(None) != HybridError.NOT_LATER)
+    later = stamps.bound & ~kept & (stamps.errors() != HybridError.NOT_LATER)
     must, words, doubts = [True] * 3, [], []
     for code, name in enumerate(CLASSES):
         k, a = int((kept & (of == code)).sum()), int((later & (of == code)).sum())
@@ -147,19 +146,43 @@ def _ticking(execution: Execution, stamps: Stamps) -> tuple[Bool, list[str], tup
     return np.array(must, np.bool_)[classes], words, tuple(doubts)
 
 
-def _unit(stamps: Stamps) -> int | None:
-    """The unit in which new values of l are the recorded readings, and no l is smaller than its reading.
+def _readings(execution: Execution, stamps: Stamps) -> tuple[Bool, list[str]]:
+    """Shape (n,): events whose l must be their recorded reading, or what they heard of; and what is stated of it.
 
-    Readings that happen to be whole milliseconds fit finer units as well: the one with the fewest exceptions is taken.
+    A second reading, taken a moment after the one that the clock used, differs from it almost always on a clock that
+    shows nanoseconds, and almost never on one that shows milliseconds, or where l is cut to them. So one that differs
+    is an error of l only on the former, at a process whose other readings are the very ones.
     """
+    nowhere = np.zeros(len(stamps.reading), np.bool_)
+    if not stamps.readable.any():
+        return nowhere, []
+    process, count = execution.trace.process, len(execution.trace.processes)
     before = stamps.physical[stamps.cause]
     judged = stamps.bound & stamps.readable
     new = judged & (stamps.physical > before)
-    best, fewest = None, len(new) + 1
-    for unit in UNITS:
+
+    def tally(unit: int) -> tuple[Int64, Int64]:
+        """Shape (processes,): events whose l follows the readings in whole units, and those that break them."""
         whole = stamps.reading // unit * unit
-        follow = int((new & (stamps.physical == whole)).sum())
-        broke = int(((new & (stamps.physical != whole)) | (judged & ~new & (stamps.physical < whole))).sum())
-        if _clear(follow, broke) and broke <= fewest:
-            best, fewest = unit, broke
-    return best
+        follow = new & (stamps.physical == whole)
+        broke = (new & ~follow) | (judged & ~new & (stamps.physical < whole))
+        return np.bincount(process[follow], minlength=count), np.bincount(process[broke], minlength=count)
+
+    # Readings that happen to be whole milliseconds fit finer units as well: of equals the coarsest demands least.
+    best, follow, broke = 0, np.zeros(count, np.int64), np.full(count, len(new) + 1)
+    for unit in UNITS:
+        follows, breaks = tally(unit)
+        if _clear(follows, breaks).any() and breaks.sum() <= broke.sum():
+            best, follow, broke = unit, follows, breaks
+    if not best:
+        return nowhere, ["l is not judged by time_ns, which is not the reading that it was taken from"]
+    fine = np.bincount(process[stamps.readable & (stamps.reading % COARSE != 0)], minlength=count) > 0
+    exact = _clear(follow, broke) & fine & (best == 1)
+    said = [f"l is time_ns in whole {UNITS[best]} (inferred)"]
+    excused = int(broke[~exact].sum())
+    if excused:
+        said.append(
+            f"at {excused:,} events l is not time_ns, and is not judged by it: that reading may have been taken at "
+            "another moment than the one that the clock used"
+        )
+    return stamps.readable & exact[process], said
