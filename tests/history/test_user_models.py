@@ -69,6 +69,11 @@ def written(tmp_path: Path, text: str) -> str:
         ("class M:\n def step(self, *a): return 0", "M has no init"),
         ("class M:\n def __init__(self): 1/0", "M cannot be made: ZeroDivisionError"),
         ("class M:\n init = []\n def step(self, *a): return 0", "the initial state has no hash: list"),
+        ("import sys\nsys.exit(0)", "the file cannot be run: SystemExit"),
+        (
+            "class S:\n def __init__(self): self.x = []\nclass M:\n init = S()\n def step(self, *a): return 0",
+            "only itself",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_file_is_told(tmp_path: Path, text: str, says: str) -> None:
@@ -90,6 +95,7 @@ def test_a_file_that_is_not_there_is_told() -> None:
         ("raise KeyError('k')", "step raises KeyError: 'k'"),
         ("return {1: 2}", "step returns a dict, which has no hash"),
         ("return state + 1", "a call that it names as an observer changes the state"),
+        ("raise SystemExit(0)", "step raises SystemExit"),
     ],
 )
 def test_a_step_that_fails_is_told_with_its_call(tmp_path: Path, step: str, says: str) -> None:
@@ -97,6 +103,43 @@ def test_a_step_that_fails_is_told_with_its_call(tmp_path: Path, step: str, says
     with pytest.raises(TracekitError) as caught:
         judge(calls(("a", "go", 3, 4)), written(tmp_path, text))
     assert says in caught.value.summary and "go(3) answered 4 in the state 0" in str(caught.value.found)
+
+
+BOX = """class Box:
+ def __init__(self, value=0): self.value = value
+"""
+BY_VALUE = """ def __eq__(self, other): return self.value == other.value
+ def __hash__(self): return hash(self.value)
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (f"{BOX}{BY_VALUE}class M:\n init = Box()\n def step(self, state, *a): state.value += 1; return state",
+         "step changes the state that it is given"),
+        (f"{BOX}class M:\n init = None\n def step(self, state, *a): return Box(1)", "equals only itself"),
+    ],
+)  # fmt: skip
+def test_states_that_may_change_are_refused(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(TracekitError, match=says):
+        judge(calls(("a", "go", 3, 4)), written(tmp_path, text))
+    fine = f"{BOX}{BY_VALUE}class M:\n init = Box()\n def step(self, state, *a): return Box(state.value + 1)"
+    assert judge(calls(("a", "go", 3, 4)), written(tmp_path, fine)).verdict is Verdict.HOLDS
+
+
+@pytest.mark.parametrize("body", ["while True: pass", "import time; time.sleep(60)"])
+def test_a_step_without_end_spends_the_budget_and_no_more(tmp_path: Path, body: str) -> None:
+    text = f"class M:\n init = 0\n def step(self, state, f, argument, answer):\n  {body}"
+    found = judge(calls(("a", "go", 3, 4), ("a", "go", 5, 6)), written(tmp_path, text), budget_s=0.2)
+    assert found.verdict is Verdict.UNKNOWN and found.seconds < 5
+    assert "0.2 s budget spent in go(3) answered 4 of the model, in the state 0" in found.reasons[0]
+    assert "1 operation is open" in found.reasons[0] and "the event before has" in found.reasons[0]
+
+
+def test_the_class_of_refusals_refuses_as_well(tmp_path: Path) -> None:
+    text = "from tracekit.history.models import Refused\nclass M:\n init = 0\n def step(self, *a): return Refused"
+    assert judge(calls(("a", "go", 3, 4)), written(tmp_path, text)).verdict is Verdict.VIOLATED
 
 
 def test_code_that_a_trace_names_is_not_run(tmp_path: Path) -> None:

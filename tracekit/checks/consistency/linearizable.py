@@ -26,6 +26,7 @@ from tracekit.checks.consistency.witness import Witnesses
 from tracekit.errors import TracekitError
 from tracekit.execution import Budget, Execution, Interrupted, Options
 from tracekit.history.models import Choice, actions_of, choose, fitting_models
+from tracekit.history.models.steps import States
 from tracekit.history.operations import Outcome
 from tracekit.registry import check
 from tracekit.results import CheckResult
@@ -134,6 +135,8 @@ def linearizable(execution: Execution, options: Options) -> CheckResult:
         cells = cells_module.with_unknown_beginning(cells)
     cells = cells_module.without_unobserved(of_keys(cells, ~doubts.undecidable))
     budget = Budget(options.budget_s)
+    if isinstance(actions.values, States):
+        actions.values.left = lambda: budget.left
     revisions = None if doubts.started_late else revisions_of(execution)
     judged = judge(cells, choice, budget, Witnesses(execution, cells).name, revisions)
     found = _result(execution, options, choice, doubts, judged, budget)

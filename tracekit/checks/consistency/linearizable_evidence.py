@@ -116,9 +116,11 @@ def why_undecided(execution: Execution, judged: Judged, key: int) -> str:
     cells, left = judged.undecided[key]
     crashed = f", {left.crashed} of them never answered" if left.crashed else ""
     begin, end = (_event(execution, cells, entry) for entry in (left.since, left.entry))
+    are = "operation is open" if left.open == 1 else "operations are open at once"
+    before = "event before has" if left.decided == 1 else f"{left.decided} events before have"
     return (
-        f"{judged.cells.name(key)} is undecided: {left.open} operations are open at once{crashed}, from {begin} to "
-        f"{end}; the {left.decided} events before have a linearization; {left.reason}"
+        f"{judged.cells.name(key)} is undecided: {left.open} {are}{crashed}, from {begin} to {end}; the {before} a "
+        f"linearization; {left.reason}"
     )
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from tracekit.checks.consistency.cells import Cells
 from tracekit.checks.consistency.decided import Broken, Decided
 from tracekit.execution import Execution
+from tracekit.history.models.alarm import OutOfTime
 from tracekit.history.models import ABSENT, ANY, COMPUTED
 from tracekit.history.operations import NEVER
 
@@ -106,7 +107,10 @@ def _replayed(cells: Cells, order: Int64, unanswered: Int64, name: Callable[[int
             state = wanted
         placed.append(entry)
         if effect[entry] == COMPUTED:
-            after = a.values.successors(state, argument[entry])
+            try:
+                after = a.values.successors(state, argument[entry])
+            except OutOfTime:
+                return None
             if not after:
                 return None
             state, last = after[0], entry

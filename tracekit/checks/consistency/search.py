@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tracekit.checks.consistency.cells import Cells, of_keys
 from tracekit.execution import Budget
 from tracekit.history.models import ABSENT, ANY, COMPUTED
+from tracekit.history.models.alarm import OutOfTime
 from tracekit.history.operations import NEVER
 from tracekit.kernels import linearizability_configurations as sets
 from tracekit.kernels import linearizability_search as layout
@@ -301,6 +302,8 @@ class _Sweep:
         except KeyboardInterrupt:
             budget.interrupted = True
             return layout.OVERFLOW, budget.spent
+        except OutOfTime as late:
+            return layout.OVERFLOW, f"{budget.spent} {late}"
 
     def _advance(self, budget: Budget, scale: int) -> tuple[int, str]:
         while True:

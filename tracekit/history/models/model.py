@@ -54,6 +54,7 @@ class Specification:
     observers: calls that never change the state. To name them costs nothing and saves a search most of its work.
     argued: calls that mean nothing without their argument.
     describe: how a state reads in a sentence.
+    foreign: written by somebody else: a step may never end, or change the state that it is given.
     narrowed: from all that observers answered in a history, the same object with fewer states: those that none of these
         answers tells apart are one.
     """
@@ -64,6 +65,7 @@ class Specification:
     argued: frozenset[str] = frozenset()
     describe: Callable[[Any], str] = shown
     narrowed: Callable[[Iterable[Any]], Specification] | None = None
+    foreign: bool = False
 
 
 @dataclass(frozen=True)

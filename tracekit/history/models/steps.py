@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.errors import TracekitError
+from tracekit.history.models.alarm import OutOfTime, alarmed
 from tracekit.history.models.actions import ANY, COMPUTED, UNANSWERED, Actions, Calls
 from tracekit.history.models.model import UNKNOWN, Model, Refused, Specification
-from tracekit.history.models.values import ABSENT, Values, coded, shown
+from tracekit.history.models.values import ABSENT, Values, coded, only_itself, shown
 from tracekit.history.operations import Operations, Outcome
 
 Int64 = NDArray[np.int64]
@@ -24,7 +26,13 @@ class States:
     ----------
     name: the model's.
     calls: int64, shape (c, 3): function, argument and answer of each distinct call.
+
+    Attributes
+    ----------
+    left: seconds that are left to code that is not ours; None: it is trusted to end.
     """
+
+    left: Callable[[], float] | None = None
 
     def __init__(self, name: str, specification: Specification, functions: Sequence[str], values: Values, calls: Int64):
         self.name, self.specification, self.values = name, specification, values
@@ -63,12 +71,18 @@ class States:
         Raises
         ------
         TracekitError: TK306 where the step function raises, or returns what is no state.
+        OutOfTime: a step function of a user's has not ended when no time is left.
         """
         known = self._known.get((state, argument))
         if known is not None:
             return known
+        foreign = self.specification.foreign
+        before = hash(self.states[state]) if foreign else 0
         result = self._step(state, argument)
-        if isinstance(result, Refused):
+        if foreign and hash(self.states[state]) != before:
+            raise self._broken("step changes the state that it is given, instead of returning a new one", state,
+                               self.call_text(argument))  # fmt: skip
+        if isinstance(result, Refused) or result is Refused:
             self._known[state, argument] = ()
             return ()
         found = tuple(self._code(s, state, argument) for s in (result if isinstance(result, list) else [result]))
@@ -79,7 +93,10 @@ class States:
 
     def refusal(self, state: int, argument: int) -> str:
         """Why a call is refused, in the model's own words."""
-        result = self._step(state, argument)
+        try:
+            result = self._step(state, argument)
+        except OutOfTime:
+            result = Refused()
         return result.reason if isinstance(result, Refused) and result.reason else f"it was {self.text(state)}"
 
     def is_canonical(self, code: int) -> bool:
@@ -93,9 +110,15 @@ class States:
         return f"{f}({'' if given is None else shown(given)}) {told}"
 
     def _step(self, state: int, argument: int) -> Any:
+        alarm = alarmed(self.left()) if self.left and self.specification.foreign else nullcontext()
         try:
-            return self.specification.step(self.states[state], *self._call(argument))
-        except Exception as error:
+            with alarm:
+                return self.specification.step(self.states[state], *self._call(argument))
+        except OutOfTime:
+            raise OutOfTime(
+                f"in {self.call_text(argument)} of the model, in the state {self.states[state]!r}"
+            ) from None
+        except (Exception, SystemExit) as error:
             what = f"step raises {type(error).__name__}: {error}"
             raise self._broken(what, state, self.call_text(argument)) from error
 
@@ -106,6 +129,9 @@ class States:
             what = f"step returns a {type(state).__name__}, which has no hash: states are tuples, frozensets, numbers"
             raise self._broken(what, before, self.call_text(argument)) from error
         if code is None:
+            if self.specification.foreign and only_itself(state):
+                what = f"step returns a {type(state).__name__}, which equals only itself: give it __eq__ and __hash__"
+                raise self._broken(what, before, self.call_text(argument))
             code = self.codes[state] = len(self.states)
             self.states.append(state)
         return code

@@ -9,7 +9,7 @@ from typing import Any
 
 from tracekit.errors import TracekitError, nearest
 from tracekit.history.models.model import Model, Specification
-from tracekit.history.models.values import shown
+from tracekit.history.models.values import only_itself, shown
 
 
 def is_file(text: str) -> bool:
@@ -38,18 +38,22 @@ def load(text: str, at: str) -> Model:
         model = found() if isinstance(found, type) else found
         init = getattr(model, "init", None)
         initial = init() if callable(init) else init
-    except Exception as error:  # whatever a user's code raises is the user's to read
+    except (Exception, SystemExit) as error:  # whatever a user's code raises is the user's to read
         raise _broken(text, at, f"{name} cannot be made: {type(error).__name__}: {error}") from error
     step = getattr(model, "step", None)
     if not hasattr(model, "init") or not callable(step):
         raise _broken(text, at, f"{name} has no {'step function' if hasattr(model, 'init') else 'init'}")
     if not isinstance(initial, Hashable) or not _hashable(initial):
         raise _broken(text, at, f"the initial state has no hash: {type(initial).__name__}; use tuples and frozensets")
+    if only_itself(initial):
+        what = f"the initial state is a {type(initial).__name__}, which equals only itself: give it __eq__ and __hash__"
+        raise _broken(text, at, what)
     specification = Specification(
         initial,
         step,
         observers=frozenset(getattr(model, "observers", ())),
         describe=getattr(model, "describe", shown),
+        foreign=True,
     )
     return Model(
         name=text,
@@ -69,7 +73,7 @@ def _named(file: str, name: str, text: str, at: str) -> Any:
     module = importlib.util.module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _broken(text, at, f"the file cannot be run: {type(error).__name__}: {error}") from error
     if not name or not hasattr(module, name):
         models = [n for n, value in vars(module).items() if hasattr(value, "step") and not n.startswith("_")]

@@ -50,6 +50,12 @@ def frozen(value: Any) -> Hashable:
     return value  # type: ignore[no-any-return]
 
 
+def only_itself(state: Any) -> bool:
+    """Whether a state is an object with attributes that is compared by identity: a step could change it unnoticed."""
+    by_identity = type(state).__hash__ is object.__hash__
+    return by_identity and not isinstance(state, type) and bool(getattr(state, "__dict__", None))
+
+
 def shown(value: Any) -> str:
     """How a value reads in a sentence: ``nil``, ``3``, ``"x"``, ``[1,2]``."""
     if value is None:
