@@ -11,11 +11,9 @@ from tracekit.checks.consistency import effort, ladder
 from tracekit.execution import Execution, Interrupted, Options
 from tracekit.registry import Check, checks, select_checks
 from tracekit.results import CheckResult, Result, TraceSummary, Verdict
-from tracekit.trace.assemble import describe, fits
-from tracekit.trace.schema import FIELD, Kind
+from tracekit.trace.schema import Kind
 from tracekit.trace.trace import Trace
 from tracekit.version import TOOL
-from tracekit.vocabulary import domain_fields
 
 Progress = Callable[[str, int, int], None]
 
@@ -146,7 +144,7 @@ def _is_claimed(candidate: Check, claim: str) -> bool:
 
 def _run(candidate: Check, execution: Execution, required: bool) -> CheckResult:
     started = time.perf_counter()
-    missing = _unusable_columns(candidate, execution.trace)
+    missing = _unusable_columns(candidate, execution)
     options = execution.options
     if not required:
         options = replace(options, budget_s=min(options.budget_s, effort.MEASURED_S))
@@ -154,17 +152,9 @@ def _run(candidate: Check, execution: Execution, required: bool) -> CheckResult:
     return replace(outcome, seconds=time.perf_counter() - started)
 
 
-def _unusable_columns(candidate: Check, trace: Trace) -> tuple[str, ...]:
-    """Why the check cannot read what it needs: a column is missing, or not of its type."""
-    reasons = []
-    for name in candidate.columns:
-        column = trace.columns.get(name)
-        field = FIELD.get(name) or domain_fields().get(name)
-        if column is None:
-            reasons.append(f"{name} is not recorded")
-        elif field is not None and not fits(column, field.type):
-            reasons.append(f"{name} is recorded as {describe(column)}; {field.type} is needed")
-    return tuple(reasons)
+def _unusable_columns(candidate: Check, execution: Execution) -> tuple[str, ...]:
+    """Why the check cannot read what it needs."""
+    return tuple(reason for name in candidate.columns if (reason := execution.unusable(name)))
 
 
 def _summary(trace: Trace) -> TraceSummary:
@@ -237,6 +227,8 @@ def _not_checked(applicable: Sequence[Check], execution: Execution, left: Sequen
             if len(absent) > 1
             else f"{absent[0]}, which has no events here"
         )
-    if left:
-        phrases.append(f"{', '.join(left)}: much work, so run only where required (--check NAME, --expect MODEL)")
+    for searches, why in ((True, "a search that may take long (NP-hard)"), (False, "much work")):
+        names = [name for name in left if checks()[name].search is searches]
+        if names:
+            phrases.append(f"{', '.join(names)}: {why}, so run only where required (--check NAME, --expect MODEL)")
     return tuple(phrases)

@@ -13,9 +13,11 @@ from tracekit.order.happens_before import HappensBefore
 from tracekit.order.matching import Messages, match
 from tracekit.order.program import ProgramOrder
 from tracekit.results import CheckResult, Edge, WitnessEvent
-from tracekit.trace.schema import Kind
+from tracekit.trace.assemble import describe as describe_column
+from tracekit.trace.assemble import fits
+from tracekit.trace.schema import FIELD, Kind
 from tracekit.trace.trace import Trace
-from tracekit.vocabulary import describe
+from tracekit.vocabulary import describe, domain_fields
 
 T = TypeVar("T")
 
@@ -120,6 +122,16 @@ class Execution:
         other = Execution(self.trace, self.options)
         other.__dict__ |= self.__dict__ | {"_derived": {function: value}}
         return other
+
+    def unusable(self, name: str) -> str:
+        """Why a column cannot be read: it is missing, or not of its type; empty where it can."""
+        column = self.trace.columns.get(name)
+        field = FIELD.get(name) or domain_fields().get(name)
+        if column is None:
+            return f"{name} is not recorded"
+        if field is not None and not fits(column, field.type):
+            return f"{name} is recorded as {describe_column(column)}; {field.type} is needed"
+        return ""
 
     def witness(self, rows: Iterable[int | tuple[int, str]]) -> tuple[WitnessEvent, ...]:
         """Events by row, each with its own words or with those that the check gives it."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.consistency.histories import trace_of
+from tests.consistency.histories import text, trace_of
 from tests.consistency.test_linearizable import judge
 from tests.oracle.linearizability import Op
 from tracekit.results import Verdict
@@ -65,3 +65,53 @@ def test_a_read_may_see_the_older_of_two_overlapping_writes() -> None:
     assert judge(trace_of(history), "register").verdict is Verdict.HOLDS
     later = [*history, Op("read", None, 145, "ok", 70600, 70700)]
     assert judge(trace_of(later), "register").verdict is Verdict.VIOLATED
+
+
+@pytest.mark.parametrize(
+    ("model", "calls"),
+    [
+        ("counter", [("add", 1.5, 1.5), ("read", None, 1.5)]),
+        ("counter", [("add", 1, 1), ("read", None, None)]),
+        ("counter", [("increment", None, None), ("read", None, "1")]),
+        ("counter", [("add", 1, 1), ("add", None, None)]),
+        ("priority-queue", [("insert", "b", "b"), ("poll", None, "b")]),
+        ("priority-queue", [("insert", 1, 1), ("poll", None, 1.0)]),
+        ("set", [("add", 1, 1), ("read", None, 1)]),
+        ("set", [("add", 1, 1), ("contains", 1, 1)]),
+        ("log", [("append", 1, 1), ("read", None, 1)]),
+        ("multi-register", [("write", 1, 1), ("read", None, 1)]),
+        ("multi-register", [("write", {"x": 1}, None), ("read", None, None)]),
+    ],
+)
+def test_values_of_another_kind_refute_nothing(model: str, calls: list[tuple[str, Any, Any]]) -> None:
+    ops = [Op(f, argument, answer, "ok", 2 * n, 2 * n + 1) for n, (f, argument, answer) in enumerate(calls)]
+    found = judge(with_argument_answers(ops), model)
+    assert found.verdict is Verdict.UNKNOWN and "whose values it cannot read (first: c" in found.reasons[0]
+
+
+def with_argument_answers(ops: list[Op]) -> Trace:
+    """Like `trace_of`, with every recorded argument and answer as it is."""
+    builder = TraceBuilder()
+    for n, op in enumerate(ops):
+        row = {"process": f"c{n}", "f": op.f}
+        builder.add(row | {"kind": "invoke", "value": text(op.argument), "time_ns": op.start})
+        builder.add(row | {"kind": op.outcome, "value": text(op.answer), "time_ns": op.end})
+    return builder.build()
+
+
+@pytest.mark.parametrize("model", ["set", "log"])
+def test_null_is_an_empty_collection(model: str) -> None:
+    f = "add" if model == "set" else "append"
+    early, late = Op("read", None, None, "ok", 0, 1), Op(f, 1, 1, "ok", 2, 3)
+    assert judge(with_argument_answers([early, late]), model).verdict is Verdict.HOLDS
+    again = Op("read", None, None, "ok", 4, 5)
+    assert judge(with_argument_answers([early, late, again]), model).verdict is Verdict.VIOLATED
+
+
+def test_locks_need_no_values() -> None:
+    ops = [Op("acquire", None, None, "ok", 0, 1), Op("acquire", None, None, "ok", 2, 3)]
+    assert judge(with_argument_answers(ops)).verdict is Verdict.VIOLATED
+    ops.insert(1, Op("release", None, None, "info", 1, None))
+    assert judge(with_argument_answers(ops[:1])).verdict is Verdict.HOLDS
+    reads = [Op("read", None, None, "ok", 0, 1)]
+    assert judge(with_argument_answers(reads), "register").reasons == ("value is not recorded",)

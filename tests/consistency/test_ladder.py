@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 
@@ -13,6 +15,7 @@ from tracekit.checks.consistency import effort, ladder
 from tracekit.errors import TracekitError
 from tracekit.execution import Execution, Options
 from tracekit.registry import checks
+from tracekit.report.terminal import render
 from tracekit.results import CheckResult, Verdict
 from tracekit.trace.builder import TraceBuilder
 from tracekit.trace.trace import Trace
@@ -142,3 +145,12 @@ def test_the_paper_s_figure_on_the_ladder() -> None:
     assert ladder.position(found.checks)[1] == ("session.read-your-writes",)
     assert by_name(found.checks)["consistency.causal-convergence"].verdict is Verdict.VIOLATED
     assert by_name(found.checks)["consistency.causal-memory"].verdict is Verdict.HOLDS
+
+
+def test_why_a_measured_model_is_undecided_is_told_at_once() -> None:
+    found = analyze(history(*STALE))
+    assert found.checks and "eventual: unknown: the run is not marked quiescent" in " ".join(render(found).split())
+    long = CheckResult(check="consistency.eventual", examined={"keys": 1}, reasons=("because " * 60 + "so",))
+    shown, whole = (render(replace(found, checks=(long,)), verbose=verbose) for verbose in (False, True))
+    assert " ..." in shown and "because so" not in " ".join(shown.split())
+    assert "because so" in " ".join(whole.split())

@@ -76,3 +76,24 @@ def test_stacks_of_many_unanswered_pushes_are_left_in_time(monkeypatch: pytest.M
     assert found is not None and found.verdict is Verdict.UNKNOWN
     [reason] = found.reasons
     assert "of them never answered" in reason and "more than 2000 tops of stacks" in reason
+
+
+class Asked(Budget):
+    """Time that runs out when it has been asked for so many times."""
+
+    @property
+    def left(self) -> float:
+        self.seconds -= 1
+        return self.seconds
+
+
+def test_a_queue_that_runs_out_of_time_within_one_event_is_left() -> None:
+    ops = [Op("enqueue", 1 + i % 2, None, "ok", 0, 9) for i in range(6)]
+    ops += [Op("dequeue", None, 1 + i % 2, "ok", 2, 20 + i) for i in range(6)]
+    trace = trace_of(ops)
+    cells = cells_of(operations_of(trace), actions_of(operations_of(trace), parse_model("queue")))
+    ends = [queues.decide_key(cells, 0, Asked(n), str) for n in range(1, 400)]
+    assert ends[-1] is None and isinstance(ends[0], queues.Left)
+    assert not any(isinstance(end, Broken) for end in ends)
+    asked = sum(end is not None for end in ends)
+    assert asked > 2 * len(trace), "the clock is looked at more often than once an event"

@@ -159,3 +159,14 @@ def test_a_model_may_be_one_object_whatever_the_keys(tmp_path: Path) -> None:
     trace = builder.build()
     assert judge(trace, written(tmp_path, text.format(False))).verdict is Verdict.HOLDS
     assert judge(trace, written(tmp_path, text.format(True))).verdict is Verdict.VIOLATED
+
+
+def test_calls_without_values_are_asked_for(tmp_path: Path) -> None:
+    turns = [("a", "lock", None, None), ("b", "lock", None, None)]
+    step = "def step(self, state, f, argument, answer): return [] if state and f == 'lock' else f == 'lock'"
+    assert judge(calls(*turns), written(tmp_path, f"class M:\n init = False\n {step}")).reasons == (
+        "value is not recorded",
+    )
+    name = written(tmp_path, f"class M:\n init = False\n valued = False\n {step}")
+    assert judge(calls(*turns), name).verdict is Verdict.VIOLATED
+    assert judge(calls(turns[0], ("a", "unlock", None, None), turns[1]), name).verdict is Verdict.HOLDS

@@ -38,12 +38,12 @@ def render(result: Result, style: Style = plain, verbose: bool = False) -> str:
     blocks += [_unknown(c, style) for c in undecided]
     if verbose:
         blocks.append("\n".join(_line(c, style) for c in result.checks))
-        blocks.append(_measured(result, style))
+        blocks.append(_measured(result, style, verbose))
     else:
         holds = [c for c in required if c.verdict is Verdict.HOLDS]
         if holds:
             blocks.append(_families(holds, style) if not wrong and not undecided else _holds_folded(required))
-        blocks.append(_measured(result, style))
+        blocks.append(_measured(result, style, verbose))
     blocks.append(_ladder(result))
     blocks.append(_foundations(result))
     return "\n\n".join(block for block in blocks if block)
@@ -153,16 +153,22 @@ def _holds_folded(required: Sequence[CheckResult]) -> str:
     return _labelled("HOLDS", [" · ".join(parts)])
 
 
-def _measured(result: Result, style: Style) -> str:
+def _measured(result: Result, style: Style, verbose: bool) -> str:
+    """What the other checks found; of those that are undecided why, in full where everything is asked for."""
     from tracekit.checks.consistency.ladder import RELATED
 
     facts = [(c.check.partition(".")[0], c.remark) for c in result.checks if c.remark]
     for c in result.checks:
+        if c.required or c.verdict is Verdict.NOT_APPLICABLE:
+            continue
+        family, _, name = c.check.partition(".")
         told = c.implied_by is not None or (c.verdict is Verdict.HOLDS and c.check in RELATED)
-        if not c.required and c.verdict is not Verdict.NOT_APPLICABLE and not c.remark and not told:
+        if c.verdict is Verdict.UNKNOWN:
+            why = "; ".join(c.reasons) or "its events occur, but nothing in them could be examined"
+            facts.append((family, f"{name}: unknown: {why if verbose else _shortened(why)}"))
+        elif not c.remark and not told:
             count = counted(c.violations_total, "violations") if c.violations_total else ""
-            detail = count or _examined(c) or "; ".join(c.reasons)
-            facts.append((c.check.partition(".")[0], f"{c.check.partition('.')[2]}: {c.verdict}, {detail}"))
+            facts.append((family, f"{name}: {c.verdict}, {count or _examined(c)}"))
     if not facts:
         return ""
     lines = [_labelled("MEASURED", ["facts beside the verdict, never a failure"])]
@@ -173,6 +179,11 @@ def _measured(result: Result, style: Style) -> str:
         lines += [" " * (LABEL + 3) + line for line in rest]
         before = family
     return "\n".join(lines)
+
+
+def _shortened(reason: str) -> str:
+    """At most two lines of a reason; `-v` shows all of it."""
+    return textwrap.shorten(reason, 2 * (WIDTH - LABEL) - 50, placeholder=" ...")
 
 
 def _ladder(result: Result) -> str:

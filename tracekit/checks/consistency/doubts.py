@@ -50,7 +50,8 @@ def doubts_of(execution: Execution, cells: Cells) -> Doubts:
         if len(entries):
             keys = _keys(cells, entries)
             undecidable |= keys
-            first = trace.event(int(operations.row[entries[0]]))
+            row = int(operations.row[entries[0]])
+            first = f"{trace.event(row)} {execution.text(row)}"
             count = f"{len(entries)} operation{'s' if len(entries) > 1 else ''}"
             reasons.append(f"{int(keys.sum())} of {len(cells)} keys undecided: {count} {what} (first: {first})")
             if keys.all() or _unplaced(cells, entries):

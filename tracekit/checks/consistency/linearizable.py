@@ -42,7 +42,7 @@ def _applies(execution: Execution) -> bool:
     return bool(fitting_models(execution.operations))
 
 
-@check("consistency.linearizable", applies=_applies, columns=("f", "value"))
+@check("consistency.linearizable", applies=_applies, columns=("f",))
 def linearizable(execution: Execution, options: Options) -> CheckResult:
     """Every operation takes effect at one moment between its invocation and its completion.
 
@@ -79,10 +79,10 @@ def linearizable(execution: Execution, options: Options) -> CheckResult:
             3 ms  a  ok     write 2
 
     Needs
-        invoke, ok, fail and info events with `f` and `value`; `op` where one process has several operations open at
-        once; `key` where there are several objects; a real-time order: `index`, `true_time_ns` or `time_ns`. A
-        sequential model: one of `tracekit list models`, or one of your own (docs/models.md). It is taken from --model,
-        else from what the run declares, else from the operations that occur, if only one model has them all. Where
+        invoke, ok, fail and info events with `f` and, but for locks, `value`; `op` where one process has several
+        operations open at once; `key` where there are several objects; a real-time order: `index`, `true_time_ns` or
+        `time_ns`. A sequential model: one of `tracekit list models`, or one of your own (docs/models.md). It is taken
+        from --model, else from what the run declares, else from the operations, if only one model has them all. Where
         the recording leaves something open that could change the answer (rows set aside, missing starts or ends,
         completions that cannot be attributed, clocks that differ), the verdict is unknown, and says why.
 
@@ -128,6 +128,9 @@ def linearizable(execution: Execution, options: Options) -> CheckResult:
         several = ", ".join(fitting_models(operations))
         reason = f"the operations fit several models: {several}" if several else "no model has all the operations"
         return CheckResult(reasons=(reason,), rests_on=(operations.real_time.text,), tried=("--model NAME",))
+    unusable = execution.unusable("value")
+    if unusable and (choice.model.valued or "value" in execution.trace):
+        return CheckResult(reasons=(unusable,), rests_on=(operations.real_time.text, choice.text))
     actions = actions_of(operations, choice)
     cells = cells_of(operations, actions, choice.model)
     doubts = doubts_of(execution, cells)
@@ -205,7 +208,7 @@ def _result(
         certificate=certificate,
         facts=facts_of(execution, judged, doubts, violated) | ({"linearizable_by_skew": by_skew} if by_skew else {}),
         rests_on=tuple(rests_on),
-        remark=", ".join(f"{problem.count} times a {what}" for what, problem in operations.problems.items()),
+        remark=", ".join(f"{problem.count} × {what}" for what, problem in operations.problems.items()),
     )
 
 

@@ -140,6 +140,10 @@ def advice(judged: Judged, options: Options) -> tuple[str, ...]:
         tried.append("let clients retry or read back what was not answered: every open operation doubles the work")
     if judged.cells.actions.calls is None:
         tried.append("record distinct values for writes: keys with unique values never need the search")
+    if any(part.undecided for part in judged.parts):
+        tried.append("put every value in only once: then nothing has to be searched, but for peeks in a stack")
+    if any(left.open > 1 for left in undecided):
+        tried.append("let fewer clients call at once: the work grows with the operations that are open together")
     return tuple(tried)
 
 

@@ -77,6 +77,7 @@ class _Queue:
         self.events = sorted(
             [(self.start[e], 0, e) for e in entries] + [(self.end[e], 1, e) for e in entries if self.end[e] != NEVER]
         )
+        self.full = False
         self.settled = 0
         """Bits of the members whose enqueue has completed."""
         self.open: dict[int, None] = {}
@@ -91,13 +92,17 @@ class _Queue:
                 configurations = self._begins(configurations, entry)
             else:
                 configurations = self._ends(configurations, entry)
+            if self._full(configurations):
+                reason = self.budget.spent if self.budget.left < 0 else f"more than {MOST:,} configurations"
+                return Left(reason, entry, tuple(self.open), place)
             if not configurations:
                 return self._broken(before, entry, place)
-            if len(configurations) > MOST or self.budget.left < 0:
-                full = len(configurations) > MOST
-                reason = f"more than {MOST} configurations" if full else self.budget.spent
-                return Left(reason, entry, tuple(self.open), place)
         return None
+
+    def _full(self, configurations: set[Configuration]) -> bool:
+        """Whether to give up; one event alone may take longer than all before it."""
+        self.full = self.full or len(configurations) > MOST or self.budget.left < 0
+        return self.full
 
     def _begins(self, configurations: set[Configuration], entry: int) -> set[Configuration]:
         if entry in self.member:
@@ -112,12 +117,16 @@ class _Queue:
         if entry in self.member:
             bit = 1 << self.member[entry]
             for configuration in configurations:
+                if self._full(found):
+                    break
                 found.add(configuration)
                 if configuration[0] & bit:
                     found.update(self._emptied(configuration))
             self.settled |= bit
             return found
         for configuration in configurations:
+            if self._full(found):
+                break
             if entry in configuration[2]:
                 found.add(configuration)
                 continue

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from tracekit.checks.consistency.cells import Cells
 from tracekit.checks.consistency.decided import Broken, Decided
 from tracekit.execution import Execution
-from tracekit.history.models.alarm import OutOfTime
 from tracekit.history.models import ABSENT, ANY, COMPUTED
+from tracekit.history.models.alarm import OutOfTime
 from tracekit.history.operations import NEVER
 
 Int64 = NDArray[np.int64]

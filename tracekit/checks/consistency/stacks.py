@@ -79,7 +79,7 @@ class _Stack:
                 continue
             after = self._completed(frontiers, entry)
             if self.full or self.budget.left < 0:
-                reason = f"more than {MOST} tops of stacks" if self.full else self.budget.spent
+                reason = f"more than {MOST:,} tops of stacks" if self.full else self.budget.spent
                 return Left(reason, entry, tuple(self.open), place)
             if not after:
                 return self._broken(frontiers, entry, place)

@@ -43,6 +43,10 @@ Step = Callable[[Any, str, Any, Any], Any]
 """``step(state, f, argument, answer)``: the next state; a list of those possible; or `Refused`."""
 
 
+Fits = Callable[[Any], bool]
+"""Whether a value is of the kind that a call has."""
+
+
 @dataclass(frozen=True)
 class Specification:
     """An object of any shape.
@@ -53,6 +57,8 @@ class Specification:
     step: pure; see `Step`.
     observers: calls that never change the state. To name them costs nothing and saves a search most of its work.
     argued: calls that mean nothing without their argument.
+    arguments, answers: by call, whether a value is one that it can have, where not every value is. What is none is not
+        refused: somebody recorded something else, and what it did is open.
     describe: how a state reads in a sentence.
     foreign: written by somebody else: a step may never end, or change the state that it is given.
     narrowed: from all that observers answered in a history, the same object with fewer states: those that none of these
@@ -63,6 +69,8 @@ class Specification:
     step: Step
     observers: frozenset[str] = frozenset()
     argued: frozenset[str] = frozenset()
+    arguments: Mapping[str, Fits] = field(default_factory=dict)
+    answers: Mapping[str, Fits] = field(default_factory=dict)
     describe: Callable[[Any], str] = shown
     narrowed: Callable[[Iterable[Any]], Specification] | None = None
     foreign: bool = False
@@ -81,6 +89,7 @@ class Model:
     options: what may stand behind its name beside ``fail`` and ``nil``, and what each may be, the default first; ``1``
         alone stands for any number from 1 on.
     make: the specification under these options; None: its calls are guarded assignments to one value.
+    valued: whether calls have values; else a history without the column `value` lacks nothing.
     inferred: whether the calls alone are enough to tell that a history is of this model.
     values: what arguments and answers are, for people.
     """
@@ -93,6 +102,7 @@ class Model:
     options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     make: Callable[[Mapping[str, str]], Specification] | None = None
     inferred: bool = True
+    valued: bool = True
     values: str = ""
 
     def canonical(self, recorded: str) -> str | None:

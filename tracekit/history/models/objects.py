@@ -29,25 +29,41 @@ def _list(members: Any) -> str:
     return "empty" if not texts else ", ".join(texts[:8]) + (f" and {len(texts) - 8} more" if len(texts) > 8 else "")
 
 
-def _number(value: Any) -> int | None:
-    return value if type(value) is int else None
+def _number(value: Any) -> bool:
+    return type(value) is int
+
+
+def _number_or_null(value: Any) -> bool:
+    return value is None or _number(value)
+
+
+def _list_or_null(value: Any) -> bool:
+    return value is None or isinstance(value, tuple)
+
+
+def _flag(value: Any) -> bool:
+    return type(value) is bool
+
+
+def _record(value: Any) -> bool:
+    return isinstance(value, Record)
 
 
 def _counter(state: int, f: str, argument: Any, answer: Any) -> Any:
     if f == "read":
-        return state if answer is UNKNOWN or _number(answer) == state else Refused(f"the counter was {state}")
-    by = 1 if argument is None and f != "add" else _number(argument)
-    if by is None:
-        return Refused(f"{shown(argument)} is no whole number")
+        return state if answer is UNKNOWN or answer == state else Refused(f"the counter was {state}")
+    by = 1 if argument is None else argument
     return state - by if f == "decrement" else state + by
 
 
 def _set(state: frozenset[Any], f: str, argument: Any, answer: Any) -> Any:
     if f == "read":
-        if answer is UNKNOWN:
+        if answer is UNKNOWN or (answer is None and not state):
             return state
-        if isinstance(answer, tuple) and frozenset(map(_member, answer)) == state and len(answer) == len(state):
+        if answer is not None and frozenset(map(_member, answer)) == state and len(answer) == len(state):
             return state
+        if answer is not None and len(set(map(_member, answer))) < len(answer):
+            return Refused("a set has no member twice")
         return Refused(f"the set was {_list(sorted(state, key=str))}")
     member = _member(argument)
     there = member in state
@@ -89,19 +105,17 @@ def _priority_queue(options: Mapping[str, str]) -> Specification:
     def step(state: tuple[int, ...], f: str, argument: Any, answer: Any) -> Any:
         """States are sorted, so that the order of insertions leaves no trace."""
         if f == "insert":
-            priority = _number(argument)
-            if priority is None:
-                return Refused(f"{shown(argument)} is no whole number")
-            place = bisect.bisect_left(state, priority)
-            return (*state[:place], priority, *state[place:])
+            place = bisect.bisect_left(state, argument)
+            return (*state[:place], argument, *state[place:])
         if not state:
             return state if answer is UNKNOWN or answer is None else Refused("the priority queue was empty")
         first = state[-1] if largest else state[0]
-        if answer is not UNKNOWN and _number(answer) != first:
+        if answer is not UNKNOWN and answer != first:
             return Refused(f"the {'largest' if largest else 'smallest'} was {first}")
         return state if f == "peek" else (state[:-1] if largest else state[1:])
 
-    return Specification((), step, frozenset({"peek"}), frozenset({"insert"}), _list)
+    answers = dict.fromkeys(("poll", "peek"), _number_or_null)
+    return Specification((), step, frozenset({"peek"}), frozenset({"insert"}), {"insert": _number}, answers, _list)
 
 
 def _semaphore(options: Mapping[str, str]) -> Specification:
@@ -130,14 +144,10 @@ def _held(permits: int) -> str:
 
 def _multi_register(state: Record, f: str, argument: Any, answer: Any) -> Any:
     if f == "write":
-        if not isinstance(argument, Record):
-            return Refused(f"{shown(argument)} is no object of registers and values")
         kept = {name: _member(value) for name, value in argument.items() if value is not None}
         return Record({n: v for n, v in state.items() if n not in argument} | kept)
     if isinstance(answer, Unknown):
         return state
-    if not isinstance(answer, Record):
-        return Refused(f"{shown(answer)} is no object of registers and values")
     for name, value in answer.items():
         if state.get(name) != _member(value):
             return Refused(f"{name} was {_text(state.get(name))}")
@@ -180,7 +190,8 @@ def _log(answers: Iterable[Any]) -> Specification:
             members.append(member)
         return _list(members[::-1])
 
-    return Specification(0, step, frozenset({"read"}), frozenset({"append"}), describe, _log)
+    answers = {"read": _list_or_null}
+    return Specification(0, step, frozenset({"read"}), frozenset({"append"}), {}, answers, describe, _log)
 
 
 UNSEEN = -1
@@ -201,7 +212,12 @@ OBJECTS = (
         "a number, 0 at first: inc, dec, add, read",
         _names("read", "add", "increment", "decrement", get="read", inc="increment", dec="decrement"),
         keyed=True,
-        make=_fixed(Specification(0, _counter, frozenset({"read"}), frozenset({"add"}))),
+        make=_fixed(
+            Specification(
+                0, _counter, frozenset({"read"}), frozenset({"add"}),
+                {"add": _number, "increment": _number_or_null, "decrement": _number_or_null}, {"read": _number},
+            )
+        ),
         values="inc and dec: null (by 1) or a whole number; add: a whole number; read answers the number",
     ),
     Model(
@@ -212,7 +228,7 @@ OBJECTS = (
         make=_fixed(
             Specification(
                 frozenset(), _set, frozenset({"read", "contains"}), frozenset({"add", "remove", "contains"}),
-                lambda state: _list(sorted(state, key=str)),
+                {}, {"read": _list_or_null, "contains": _flag}, lambda state: _list(sorted(state, key=str)),
             )
         ),
         values="the member; contains answers true or false; add and remove may answer whether they changed the set; "
@@ -223,7 +239,7 @@ OBJECTS = (
         "first in, first out: enqueue, dequeue, peek",
         _names("enqueue", "dequeue", "peek", enq="enqueue", deq="dequeue"),
         keyed=True,
-        make=_fixed(Specification((), _queue, frozenset({"peek"}), frozenset({"enqueue"}), _list)),
+        make=_fixed(Specification((), _queue, frozenset({"peek"}), frozenset({"enqueue"}), describe=_list)),
         values="enqueue: the member; dequeue and peek answer it, or null where the queue was empty",
     ),
     Model(
@@ -231,7 +247,9 @@ OBJECTS = (
         "last in, first out: push, pop, peek",
         _names("push", "pop", "peek", top="peek"),
         keyed=True,
-        make=_fixed(Specification((), _stack, frozenset({"peek"}), frozenset({"push"}), lambda s: _list(s[::-1]))),
+        make=_fixed(
+            Specification((), _stack, frozenset({"peek"}), frozenset({"push"}), describe=lambda s: _list(s[::-1]))
+        ),
         values="push: the member; pop and peek answer it, or null where the stack was empty",
     ),
     Model(
@@ -249,6 +267,7 @@ OBJECTS = (
         _names("acquire", "release", lock="acquire", unlock="release"),
         keyed=True,
         make=_semaphore,
+        valued=False,
         values="none; acquire may answer false: it was held. Who holds it does not matter here",
     ),
     Model(
@@ -258,6 +277,7 @@ OBJECTS = (
         keyed=True,
         options={"permits": ("1",)},
         make=_semaphore,
+        valued=False,
         inferred=False,
         values="none; acquire may answer false: all permits were taken",
     ),
@@ -266,7 +286,12 @@ OBJECTS = (
         "several registers, read and written together: read, write",
         _names("read", "write", get="read", put="write"),
         keyed=True,
-        make=_fixed(Specification(Record(), _multi_register, frozenset({"read"}), frozenset({"write"}))),
+        make=_fixed(
+            Specification(
+                Record(), _multi_register, frozenset({"read"}), frozenset({"write"}), {"write": _record},
+                {"read": _record},
+            )
+        ),
         inferred=False,
         values='write: an object {"x":1,"y":2}; read answers one; a register that nobody wrote is null',
     ),

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.errors import TracekitError
-from tracekit.history.models.alarm import OutOfTime, alarmed
 from tracekit.history.models.actions import ANY, COMPUTED, UNANSWERED, Actions, Calls
-from tracekit.history.models.model import UNKNOWN, Model, Refused, Specification
+from tracekit.history.models.alarm import OutOfTime, alarmed
+from tracekit.history.models.model import UNKNOWN, Fits, Model, Refused, Specification
 from tracekit.history.models.values import ABSENT, Values, coded, only_itself, shown
 from tracekit.history.operations import Operations, Outcome
 
@@ -163,6 +163,12 @@ def calls_of(operations: Operations, model: Model, specification: Specification)
     observer, argued = (np.isin(function, [functions.index(f) for f in named & set(functions)])
                         for named in (specification.observers, specification.argued))  # fmt: skip
     wrong = happened & (function < 0)
+    for name, fits in specification.arguments.items():
+        asked = happened & ((given != ABSENT) | (operations.invoke >= 0)) & (function == _place(functions, name))
+        wrong |= _unfit(given, asked, fits, values)
+    for name, fits in specification.answers.items():
+        told = (outcome == Outcome.OK) & (function == _place(functions, name))
+        wrong |= _unfit(returned, told, fits, values)
     lost = happened & (operations.invoke < 0) & (given == ABSENT) & ~wrong & (argued | (model.functions is None))
     kept = np.flatnonzero(happened & ~wrong & ~lost & ~(observer & (outcome == Outcome.INFO)))
     triples = np.stack([function, given, answered], axis=1)[kept]
@@ -185,6 +191,21 @@ def calls_of(operations: Operations, model: Model, specification: Specification)
         values=States(model.name, specification, functions, values, distinct),
         calls=Calls(triples[:, 0], triples[:, 1], triples[:, 2], functions, values),
     )
+
+
+def _place(functions: Sequence[str], name: str) -> int:
+    return functions.index(name) if name in functions else -2
+
+
+def _unfit(codes: Int64, chosen: NDArray[np.bool_], fits: Fits, values: Values) -> NDArray[np.bool_]:
+    """Which of the chosen operations have a value that their call cannot have. A Python loop over distinct values."""
+    wrong = np.zeros(len(codes), np.bool_)
+    # Where all values are whole numbers, of which there may be a million, only null can be another kind.
+    numbers = values.numbers is not None and fits(1)
+    distinct = np.array([ABSENT], np.int64) if numbers else np.unique(codes[chosen])
+    bad = [code for code in distinct.tolist() if not fits(values.value(code))]
+    wrong[chosen] = np.isin(codes[chosen], bad)
+    return wrong
 
 
 def _distinct(triples: Int64, size: int) -> tuple[Int64, Int64]:

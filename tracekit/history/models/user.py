@@ -26,6 +26,7 @@ def load(text: str, at: str) -> Model:
     step       ``step(state, f, argument, answer)``
     partition  optional; False: one object, whatever `key` says. Else one object a key
     observers  optional: names of the calls that never change the state
+    valued     optional; False: calls have no values, so that a history without the column `value` lacks nothing
     describe   optional: ``describe(state)``, a few words for the witness
 
     Raises
@@ -61,6 +62,7 @@ def load(text: str, at: str) -> Model:
         functions=None,
         keyed=bool(getattr(model, "partition", True)),
         make=lambda options: specification,
+        valued=bool(getattr(model, "valued", True)),
     )
 
 

@@ -52,8 +52,8 @@ def frozen(value: Any) -> Hashable:
 
 def only_itself(state: Any) -> bool:
     """Whether a state is an object with attributes that is compared by identity: a step could change it unnoticed."""
-    by_identity = type(state).__hash__ is object.__hash__
-    return by_identity and not isinstance(state, type) and bool(getattr(state, "__dict__", None))
+    kind: Any = type(state)
+    return kind.__hash__ is object.__hash__ and not isinstance(state, type) and bool(getattr(state, "__dict__", None))
 
 
 def shown(value: Any) -> str:
