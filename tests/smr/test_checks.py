@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.paxos.machine import trace_of
-from tests.smr.test_oracle import SMR, results
+from tests.smr.test_oracle import SMR, copies, results
 from tracekit.execution import Execution, Options
 from tracekit.registry import checks
 from tracekit.results import CheckResult, Verdict
@@ -156,3 +156,36 @@ def test_first_commands_alone_are_told_not_to_suffice() -> None:
     found = check(trace_of([apply("a", 5), apply("b", 5)]), "prefix")
     assert found.verdict is Verdict.UNKNOWN
     assert found.reasons == ("of no command applied it is recorded which state it was applied to",)
+
+
+def test_machines_are_judged_each_for_itself() -> None:
+    """Two shards, with copies at two processes; a crash is one of both."""
+    rows = [apply(p, i, f"{m}{i}", machine=m, state=f"{m}{i}", request=f"{m}{i}")
+            for p in "ab" for i in (1, 2) for m in "xy"]  # fmt: skip
+    rows += [row("a", "raft.crash", "crash"), row("a", "raft.restart", "restart")]
+    rows += [apply("a", i, f"{m}{i}", machine=m, state=f"{m}{i}", request=f"{m}{i}") for m in "yx" for i in (1, 2)]
+    for name in ("slot-agreement", "prefix", "state", "exactly-once"):
+        assert check(trace_of(rows), name).verdict is Verdict.HOLDS, name
+    (found,) = check(trace_of([*rows, apply("b", 3, "k", machine="x"), apply("a", 3, "l", machine="x")]),
+                     "slot-agreement").violations  # fmt: skip
+    assert "applied different commands at index 3 of machine x: k and l" in found.summary
+    assert check(trace_of([*rows, apply("b", 4, machine="x")]), "prefix").violations_total == 1
+    assert check(trace_of([*rows, apply("b", 3, machine="x", request="x1")]), "exactly-once").violations_total == 1
+    assert check(trace_of([*rows, apply("b", 2, machine="y", state="z")]), "state").violations_total == 1
+
+
+def test_of_which_machine_an_event_is_must_be_said_everywhere_or_nowhere() -> None:
+    found = check(trace_of([apply("a", 1, machine="x"), apply("b", 1, "other")]), "slot-agreement")
+    assert found.verdict is Verdict.UNKNOWN
+    assert "as b:0: which it means is not known" in found.reasons[0]
+
+
+def test_machines_apart_are_the_same_as_one_at_a_time() -> None:
+    """Two histories in one trace, as two machines of the same processes, have the violations of both."""
+    for seed in range(60):
+        one, other = (copies(s, mistakes=True) for s in (seed, seed + 1000))
+        # What a restart begins with is said by the machine's own event; the process's is one for both.
+        merged = [r | {"smr.machine": m} for rows, m in ((one, "x"), (other, "y")) for r in rows]
+        for name, found in results(trace_of(merged)).items():
+            alone = [results(trace_of(rows))[name].violations_total for rows in (one, other)]
+            assert found.violations_total == sum(alone), (seed, name)

@@ -93,7 +93,8 @@ FIELDS = (
 )
 
 EVENTS = {
-    "raft.init": "The process starts; its log, term and vote are those recorded with the event.",
+    "raft.init": "The process starts; its log, term and vote are those recorded with the event. A server of "
+    "several Raft groups is recorded as one process for each of them (n1/g2), best each group in a trace of its own.",
     "raft.restart": "The process starts again from what it had persisted (kind restart).",
     "raft.crash": "The process stops (kind crash).",
     "raft.become_follower": "The process becomes or stays follower, in the term recorded.",

@@ -14,6 +14,11 @@ from tracekit.vocabulary import Vocabulary
 
 FIELDS = (
     Field(
+        "smr.machine", Type.TEXT_OR_INT,
+        "Which machine the event is about, where processes keep copies of several (shards, groups, partitions), each "
+        "with indices of its own. Absent: there is one; at a crash or restart: all that the process keeps.",
+    ),
+    Field(
         "smr.index", Type.INT,
         "The machine's state after the event contains the commands up to this index (slot); 1 is the first, 0 the "
         "initial state. With smr.command: the index at which the command was applied.",

@@ -28,7 +28,8 @@ def exactly_once(execution: Execution, options: Options) -> CheckResult:
 
     Needs
         smr.request with smr.command and smr.index at every event that applies a client's command; smr.executed where
-        machines recognise requests; smr.index at restarts and where a state is taken over.
+        machines recognise requests; smr.index at restarts and where a state is taken over; smr.machine where there are
+        several machines.
 
     Cannot see
         Requests that came with a state taken over from another copy. A request that was answered and never executed.
@@ -74,13 +75,13 @@ def _again(history: SmrHistory, executions: Bool) -> tuple[Int64, Int64]:
     places = np.flatnonzero(executions | resets)
     index = np.where(history.restart & (history.index == NONE), _recovered(history), history.index)[places]
     wide = np.int64(int(history.request.max(initial=0)) + 1)
-    keys = np.where(executions, history.process * wide + history.request, NONE)[places]
+    keys = np.where(executions, history.copy * wide + history.request, NONE)[places]
     known = keys != NONE
     request = np.full(len(places), NONE, np.int64)
     distinct, request[known] = np.unique(keys[known], return_inverse=True)
     again = np.empty(len(places), np.int64)
     loops = kernels("smr", work=len(history.execution.trace))
-    loops.executed_again(history.process[places], request, index, len(distinct), again)
+    loops.executed_again(history.copy[places], request, index, len(distinct), again)
     return places, again
 
 
@@ -90,7 +91,7 @@ def _recovered(history: SmrHistory) -> Int64:
     at = np.where(history.applied, np.arange(n), n)
     following = np.minimum.accumulate(at[::-1])[::-1]
     there = np.minimum(following, max(n - 1, 0))
-    same = (following < n) & (history.process[there] == history.process)
+    same = (following < n) & (history.copy[there] == history.copy)
     return np.where(same, history.index[there] - 1, highest)
 
 

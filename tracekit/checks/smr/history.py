@@ -29,11 +29,13 @@ NONE = -1
 
 @dataclass(frozen=True, eq=False)
 class SmrHistory:
-    """The events that say something of a machine, process after process in program order; codes, `NONE` where absent.
+    """The events that say something of a machine, copy after copy in program order; codes, `NONE` where absent.
 
     Attributes
     ----------
     row, process: shape (k,).
+    copy: which machine of which process: its events stand together, in program order.
+    slot: which index of which machine, a number for each.
     restart: whether the process starts anew there, or crashes and no restart of it is recorded before what follows.
     index: the index of the state after the event.
     command, request, state: codes of what was recorded; an event with a command applies it.
@@ -44,6 +46,8 @@ class SmrHistory:
     execution: Execution
     row: Int64
     process: Int64
+    copy: Int64
+    slot: Int64
     restart: Bool
     index: Int64
     command: Int64
@@ -60,14 +64,19 @@ class SmrHistory:
 
     @property
     def first(self) -> Bool:
-        """Whether the event is the first one of its process here."""
+        """Whether the event is the first one of its copy here."""
         first = np.ones(len(self.row), np.bool_)
-        first[1:] = self.process[1:] != self.process[:-1]
+        first[1:] = self.copy[1:] != self.copy[:-1]
         return first
 
     def who(self, place: int) -> str:
         """The name of the process at a place."""
         return str(self.execution.trace.processes[int(self.process[place])])
+
+    def where(self, place: int) -> str:
+        """``index 8``; where there are several machines ``index 8 of machine shard-1``."""
+        machine = self.text(place, "smr.machine") if "smr.machine" in self.execution.trace else ""
+        return f"index {int(self.index[place])}" + (f" of machine {machine}" if machine else "")
 
     def text(self, place: int, name: str) -> str:
         """What a column has at a place."""
@@ -113,11 +122,57 @@ def smr_history(execution: Execution) -> SmrHistory:
     followed = np.zeros(len(row), np.bool_)
     followed[:-1] = restart[row[1:]] & (trace.process[row[1:]] == trace.process[row[:-1]])
     row = row[~(crash[row] & followed)]
-    again = (restart | crash)[row]
+    named = _codes(trace.get("smr.machine"), len(trace))
+    row, machine = _by_copy(row, trace.process[row].astype(np.int64), named[row], (restart | crash)[row])
+    number = np.where(machine == named[row], numbers[row], NONE)
+    process = trace.process[row].astype(np.int64)
     return SmrHistory(
-        execution, row, trace.process[row].astype(np.int64), again, numbers[row], command[row], request[row],
-        state[row], executed[row], int(((state != NONE) & (numbers == NONE) & (trace.kind != Kind.FAULT)).sum()),
+        execution, row, process, _numbered(process, machine), _numbered(machine, number), (restart | crash)[row],
+        number, command[row], request[row], state[row], executed[row],
+        int(((state != NONE) & (numbers == NONE) & (trace.kind != Kind.FAULT)).sum()),
     )  # fmt: skip
+
+
+def _by_copy(row: Int64, process: Int64, machine: Int64, stops: Bool) -> tuple[Int64, Int64]:
+    """The rows copy after copy, and the machine of each. A crash or restart that names no machine is one of each that
+    its process keeps."""
+    if not (machine != NONE).any():
+        return row, machine
+    kept = np.unique(np.stack([process, machine])[:, machine != NONE], axis=1)
+    low, high = np.searchsorted(kept[0], process, "left"), np.searchsorted(kept[0], process, "right")
+    of_each = stops & (machine == NONE) & (high > low)
+    counts = np.where(of_each, high - low, 1)
+    at = np.repeat(np.arange(len(row)), counts)
+    within = np.arange(len(at)) - np.repeat(np.cumsum(counts) - counts, counts)
+    of = machine[at]
+    each = np.flatnonzero(of_each[at])
+    of[each] = kept[1][low[at[each]] + within[each]]
+    by = np.lexsort((at, of, process[at]))
+    return row[at[by]], of[by]
+
+
+def _numbered(first: Int64, second: Int64) -> Int64:
+    """A number for each pair, the same for the same pair. `first`: codes, so that no number overflows."""
+    values, code = np.unique(second, return_inverse=True)
+    return (first + 1) * len(values) + code.reshape(-1)
+
+
+def _of_no_machine(execution: Execution) -> tuple[str, ...]:
+    """A reason where some events say which machine they are about, and others do not."""
+    trace = execution.trace
+    machine = trace.get("smr.machine")
+    if machine is None:
+        return ()
+    says = np.zeros(len(trace), np.bool_)
+    for name in ("smr.index", "smr.command"):
+        column = trace.get(name)
+        says |= column.present if column is not None else False
+    rows = np.flatnonzero(says & ~trace.is_kind(Kind.CRASH, Kind.RESTART, Kind.FAULT))
+    unnamed = rows[~machine.present[rows]]
+    if not len(unnamed) or len(unnamed) == len(rows):
+        return ()
+    first = trace.event(int(unnamed[0]))
+    return (f"some events name their machine (smr.machine) and others do not, as {first}: which it means is not known",)
 
 
 def _codes(column: Column | None, n: int) -> Int64:
@@ -143,7 +198,7 @@ def smr_check(
         def judged(execution: Execution, options: Options) -> CheckResult:
             columns = execution.trace.columns
             there = [n for n in _FIELDS if n in columns and columns[n].present.any()]
-            wrong = not_recorded(execution, *there)
+            wrong = (*not_recorded(execution, *there), *_of_no_machine(execution))
             return CheckResult(reasons=wrong) if wrong else function(execution, options)
 
         return domain_check(name, self_evident=self_evident)(judged)
@@ -151,7 +206,7 @@ def smr_check(
     return register
 
 
-_FIELDS = ("smr.index", "smr.command", "smr.request", "smr.executed", "smr.state")
+_FIELDS = ("smr.machine", "smr.index", "smr.command", "smr.request", "smr.executed", "smr.state")
 
 
 def differing(group: Int64, value: Int64) -> Int64:

@@ -26,7 +26,7 @@ def prefix(execution: Execution, options: Options) -> CheckResult:
 
     Needs
         smr.command with smr.index at every event that applies a command; smr.index when a process starts, starts again
-        or takes over a state.
+        or takes over a state; smr.machine where there are several machines.
 
     Cannot see
         What precedes a process's first command, and what follows a restart, where no smr.index says which state it

@@ -24,7 +24,7 @@ def slot_agreement(execution: Execution, options: Options) -> CheckResult:
         n3:71  applies command 8: no-op
 
     Needs
-        smr.command with smr.index at every event that applies a command.
+        smr.command with smr.index at every event that applies a command; smr.machine where there are several machines.
 
     Cannot see
         Commands that reached a copy inside a state that it took over. Two commands with the same digest.
@@ -41,27 +41,28 @@ def slot_agreement(execution: Execution, options: Options) -> CheckResult:
     places = np.flatnonzero(history.applied)
     if not len(places):
         return CheckResult(reasons=history.lost(), applicable=False)
-    broken = differing(history.index[places], history.command[places])
+    broken = differing(history.slot[places], history.command[places])
     return CheckResult(
         examined={"applied commands": len(places)},
-        violations=tuple(_told(history, int(index)) for index in broken[:SHOWN]),
+        violations=tuple(_told(history, int(slot)) for slot in broken[:SHOWN]),
         violations_total=len(broken),
         reasons=history.lost(),
         method="commands applied, by index",
     )
 
 
-def _told(history: SmrHistory, index: int) -> Violation:
-    places = np.flatnonzero(history.applied & (history.index == index))
+def _told(history: SmrHistory, slot: int) -> Violation:
+    places = np.flatnonzero(history.applied & (history.slot == slot))
     places = places[np.argsort(history.row[places], kind="stable")]
     other = places[history.command[places] != history.command[places[0]]][0]
     pair = [int(places[0]), int(other)]
+    index = int(history.index[pair[0]])
     names, commands = [history.who(p) for p in pair], [history.text(p, "smr.command") for p in pair]
     whose = f"{names[0]} and {names[1]}" if names[0] != names[1] else f"{names[0]}, at two times,"
     return violation(
         history.execution,
         "different-commands-applied",
-        f"{whose} applied different commands at index {index}: {commands[0]} and {commands[1]}. "
+        f"{whose} applied different commands at {history.where(pair[0])}: {commands[0]} and {commands[1]}. "
         "Their machines diverge there.",
         [(int(history.row[p]), f"applies command {index}: {c}") for p, c in zip(pair, commands, strict=True)],
         facts={"index": index, "processes": names, "commands": commands},

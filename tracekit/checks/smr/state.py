@@ -25,7 +25,8 @@ def state(execution: Execution, options: Options) -> CheckResult:
         n3:70  applies command 8: write k1 4    state 03...
 
     Needs
-        smr.state with smr.index, after commands or at least now and then (checkpoints).
+        smr.state with smr.index, after commands or at least now and then (checkpoints); smr.machine where there are
+        several machines.
 
     Cannot see
         A difference that the digest does not cover. Whether the state is the right one: only that it is the same.
@@ -44,20 +45,21 @@ def state(execution: Execution, options: Options) -> CheckResult:
         missing = () if recorded(execution, "smr.state") else ("smr.state is not recorded",)
         told = history.lost_states() or (missing if bool(history.applied.any()) else ())
         return CheckResult(reasons=told, applicable=False)
-    broken = differing(history.index[places], history.state[places])
+    broken = differing(history.slot[places], history.state[places])
     return CheckResult(
         examined={"states": len(places)},
-        violations=tuple(_told(history, int(index)) for index in broken[:SHOWN]),
+        violations=tuple(_told(history, int(slot)) for slot in broken[:SHOWN]),
         violations_total=len(broken),
         reasons=history.lost_states(),
         method="digests of states, by index",
     )
 
 
-def _told(history: SmrHistory, index: int) -> Violation:
-    places = np.flatnonzero((history.index == index) & (history.state != NONE))
+def _told(history: SmrHistory, slot: int) -> Violation:
+    places = np.flatnonzero((history.slot == slot) & (history.state != NONE))
     places = places[np.argsort(history.row[places], kind="stable")]
     pair = [int(places[0]), int(places[history.state[places] != history.state[places[0]]][0])]
+    index = int(history.index[pair[0]])
     names, digests = [history.who(p) for p in pair], [history.text(p, "smr.state") for p in pair]
     commands = [history.command[p] for p in pair]
     both = bool(commands[0] == commands[1] and commands[0] != NONE)
@@ -66,7 +68,7 @@ def _told(history: SmrHistory, index: int) -> Violation:
     return violation(
         history.execution,
         "states-differ",
-        f"{whose} different states after index {index}: {digests[0]} and {digests[1]}{same}.",
+        f"{whose} different states after {history.where(pair[0])}: {digests[0]} and {digests[1]}{same}.",
         [(int(history.row[p]), f"{history.execution.text(int(history.row[p]))}, state {d}")
          for p, d in zip(pair, digests, strict=True)],
         facts={"index": index, "processes": names, "states": digests, "same_command": both},
