@@ -169,6 +169,23 @@ def test_without_ids_nothing_is_decided() -> None:
     assert "message" in found.reasons[0]
 
 
+def test_without_ids_declared_channels_cannot_deliver_more_than_was_sent() -> None:
+    declared = {"fifo": True, "reliable": True}
+    send, receive = {"process": "a", "kind": "send", "peer": "b"}, {"process": "b", "kind": "receive", "peer": "a"}
+    found = run(built([send, receive, receive], channels=declared))
+    assert [v.anomaly for v in found.violations] == ["received-but-never-sent"]
+    assert [e.event for e in found.violations[0].events] == ["b:1"]
+    assert run(built([send, receive], channels=declared)).verdict is Verdict.UNKNOWN
+    for rows in ([{**send, "seq": 1}, receive, receive], [{**send, "peer": None}, send, receive, receive]):
+        assert run(built(rows, channels=declared)).verdict is Verdict.UNKNOWN, "another send may be missing"
+    unended = run(built([send, receive, receive], channels=declared, coverage={"a": {"end": False}}))
+    assert unended.verdict is Verdict.UNKNOWN
+    back = [{**receive, "process": "a", "peer": "b"}, send, receive, {**send, "process": "b", "peer": "a"}]
+    assert [v.anomaly for v in run(built(back, channels=declared)).violations] == ["received-before-sent"]
+    itself = [{"process": "a", "kind": "receive", "message": 1}, {"process": "a", "kind": "send", "message": 1}]
+    assert "Message 1 was received before it was sent" in run(built(itself)).violations[0].summary
+
+
 def test_many_violations_are_counted_and_few_are_shown() -> None:
     rows = [{"process": "b", "kind": "receive", "message": i} for i in range(100)]
     found = run(built(rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
@@ -123,6 +124,21 @@ def test_copies_and_losses() -> None:
     assert found.verdict is Verdict.HOLDS and found.facts["lost"] == 1
     in_flight = [row for row in pair(7, 8) if not (row["kind"] == "receive" and row["message"] == 8)]
     assert run(in_flight, fifo=True).facts["lost"] == 0
+
+
+def test_a_first_receipt_that_may_be_missing_excuses() -> None:
+    late = {"b": {"start": False, "end": True}}
+    nameless = {"process": "b", "kind": "receive"}
+    for rows, coverage in (
+        (pair(8, 7), late),
+        ([nameless, *pair(8, 7)], {}),
+        ([{**nameless, "kind": "?"}, *pair(8, 7)], {}),
+    ):
+        for reliable, verdict in ((False, Verdict.UNKNOWN), (True, Verdict.VIOLATED)):
+            trace = built(rows, fifo=True, reliable=reliable)
+            trace = replace(trace, run=replace(trace.run, coverage=coverage))
+            result = analyze(trace, check=["channel.fifo"])
+            assert result.verdict is verdict, "reliable channels deliver nothing twice"
 
 
 def test_a_message_sent_again_is_left_out() -> None:

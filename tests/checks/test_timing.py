@@ -151,6 +151,12 @@ def test_a_declared_bound_makes_it_count() -> None:
     assert not next(c for c in analyze(built(rows)).checks if c.check == "timing.synchrony").required
 
 
+def test_an_earlier_receipt_that_may_be_missing_excuses_a_late_one() -> None:
+    rows = [*message(7, 0, 50), {"process": "b", "kind": "receive"}]
+    assert run(rows, bounds={"delay_ns": 20}).verdict is Verdict.UNKNOWN
+    assert run(rows, bounds={"delay_ns": 20}, channels={"reliable": True}).verdict is Verdict.VIOLATED
+
+
 def test_times_and_bounds_as_far_apart_as_there_are() -> None:
     far = 2**62 - 1
     for clock in ("true_time_ns", "time_ns"):

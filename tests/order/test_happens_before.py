@@ -156,3 +156,16 @@ def test_a_cycle_is_told_with_its_messages() -> None:
     assert sorted(hb.cycle.tolist()) == [0, 1, 2, 3]
     assert hb.unordered.tolist() == [0, 1, 2, 3]
     assert hb.reason(1, 2) == "message 1"
+
+
+def test_cycles_apart_are_all_told() -> None:
+    def pair(a: str, b: str, first: int) -> list[dict[str, object]]:
+        return [
+            {"process": a, "kind": "receive", "message": first},
+            {"process": a, "kind": "send", "message": first + 1},
+            {"process": b, "kind": "receive", "message": first + 1},
+            {"process": b, "kind": "send", "message": first},
+        ]
+
+    hb = Execution(trace_of([*pair("a", "b", 1), *pair("c", "d", 3)])).happens_before
+    assert [sorted(rows.tolist()) for rows in hb.cycles] == [[0, 1, 2, 3], [4, 5, 6, 7]]

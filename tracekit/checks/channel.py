@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.execution import Execution, Options
-from tracekit.order.matching import Messages
+from tracekit.order.matching import Messages, Origin
 from tracekit.registry import check
 from tracekit.results import CheckResult, Violation
 from tracekit.trace.columns import AnyColumn, ListColumn
@@ -60,7 +60,7 @@ def delivery(execution: Execution, options: Options) -> CheckResult:
     communication = int(trace.is_kind(Kind.SEND, Kind.RECEIVE).sum())
     sends, receives = len(messages.sends), len(messages.receives)
     if not sends + receives:
-        return CheckResult(reasons=(f"{communication:,} sends and receives carry no message id (column message)",))
+        return _by_their_places(execution, communication)
     found = _Findings(execution)
     reasons: list[str] = []
     missed = may_miss_events(trace)
@@ -75,13 +75,13 @@ def delivery(execution: Execution, options: Options) -> CheckResult:
         found.orphans()
     if unreceived:
         reasons.append(f"{unreceived}: whether their messages were sent, and sent to them, is unknown")
-    found.cycle()
+    found.cycles()
     found.wrong_ends()
     found.other_contents()
     if len(messages.ambiguous):
         reasons.append(
-            f"{len(messages.ambiguous):,} receives have an id that several processes sent; "
-            "which send they belong to is unknown"
+            f"{len(messages.ambiguous):,} receives have an id that several processes sent; which send they belong to "
+            "is unknown (a message's id is its own in the whole trace: put the sender's name into it)"
         )
     reliable = bool(trace.run.channels.get("reliable"))
     if reliable:
@@ -109,6 +109,21 @@ def delivery(execution: Execution, options: Options) -> CheckResult:
     )
 
 
+def _by_their_places(execution: Execution, communication: int) -> CheckResult:
+    """Without ids: what channels that are declared FIFO and reliable cannot have done, whatever was sent."""
+    found, messages = _Findings(execution), execution.messages
+    if messages.origin is Origin.MATCHED:
+        found.cycles()
+        if not messages.doubtful and not may_miss_events(execution.trace):
+            found.received_more_than_sent()
+    return CheckResult(
+        examined={"matched by their places": int((messages.send_of >= 0).sum())} if found.total else {},
+        violations=tuple(found.violations[:SHOWN]),
+        violations_total=found.total,
+        reasons=(f"{communication:,} sends and receives carry no message id (column message)",),
+    )
+
+
 def may_miss_events(trace: Trace) -> str:
     """Why a send or a receive may be missing from the recording; empty where none can be."""
     if trace.set_aside.count:
@@ -117,6 +132,20 @@ def may_miss_events(trace: Trace) -> str:
         return "the file is not marked complete"
     uncovered = [p for p, ends in trace.run.coverage.items() if not (ends.get("start", True) and ends.get("end", True))]
     return f"the start or end of {', '.join(sorted(uncovered)[:3])} is not recorded" if uncovered else ""
+
+
+def may_miss_first_receipts(execution: Execution) -> str:
+    """Why a recorded receipt may not be the first of its message at its process, although no earlier one is recorded;
+    empty where none can be missing, or where channels are declared to deliver each message once."""
+    trace, nameless = execution.trace, execution.messages.nameless[1]
+    if trace.run.channels.get("reliable"):
+        return ""
+    if spoiled := trace.set_aside.spoiling(lambda name: name in ("message", "seq")):
+        return spoiled
+    if len(nameless):
+        return f"{len(nameless):,} receives carry no message id"
+    late = sorted(name for name, ends in trace.run.coverage.items() if ends.get("start") is False)
+    return f"the start of {', '.join(late[:3])} is not recorded" if late else ""
 
 
 def _is_content(name: str) -> bool:
@@ -162,25 +191,51 @@ class _Findings:
 
         self._add(self.messages.orphans, put)
 
-    def cycle(self) -> None:
+    def cycles(self) -> None:
         """Receives that wait for each other: in no execution does a message arrive before it was sent."""
-        order = self.execution.happens_before
-        rows = order.cycle
-        if not len(rows):
-            return
+        for rows in self.execution.happens_before.cycles:
+            self.total += 1
+            if len(self.violations) < SHOWN:
+                self.violations.append(self._cycle(rows))
+
+    def _cycle(self, rows: NDArray[np.int64]) -> Violation:
         receives = [int(row) for row in rows if self.trace.kind[row] == Kind.RECEIVE][::-1]
-        sends = [int(self.messages.send_of[row]) for row in receives]
-        names = ", ".join(self.messages.name(row) for row in receives)
-        sentence = (
-            f"Messages {names} were each received before they were sent: their receives wait for each other. "
-            f"Ids, or the order within a process, were recorded wrongly; {len(order.unordered):,} events on the cycle "
-            "or after it have no order between processes."
+        pairs = [(int(self.messages.send_of[row]), row) for row in receives]
+        names = ", ".join(self.messages.name(row) for row in receives) if self.messages.identified else ""
+        if len(pairs) > 1:
+            which = f"Messages {names}" if names else f"{len(pairs)} messages"
+            sentence = f"{which} were each received before they were sent: their receives wait for each other."
+        else:
+            which = f"Message {names}" if names else "A message"
+            sentence = (
+                f"{which} was received before it was sent: {self.trace.event(pairs[0][0])} comes after its receive."
+            )
+        sentence += (
+            " Ids, or the order within a process, were recorded wrongly; "
+            f"{len(self.execution.happens_before.unordered):,} events on a cycle or after one have no order between "
+            "processes."
         )
-        pairs = list(zip(sends, receives, strict=True))
-        edges = [self.execution.edge(send, row, f"message {self.messages.name(row)}") for send, row in pairs]
         witness = self.execution.witness([row for pair in pairs for row in pair])
-        self.total += 1
-        self.violations.append(Violation("received-before-sent", sentence, witness, tuple(edges), {"messages": names}))
+        edges = tuple(self.execution.edge(send, row) for send, row in pairs)
+        return Violation("received-before-sent", sentence, witness, edges, {"messages": names})
+
+    def received_more_than_sent(self) -> None:
+        """Receives that their channel has no send for: for traces without ids, of which nothing is missing."""
+        peer = self.trace.get("peer")
+        if peer is None:
+            return
+        sender = self.trace.process_codes(peer)
+        more = (self.trace.kind == Kind.RECEIVE) & (sender >= 0) & (self.messages.send_of < 0)
+
+        def put(row: int) -> Violation:
+            name, at = self.trace.processes[sender[row]], self.trace.processes[self.trace.process[row]]
+            sentence = (
+                f"{self.trace.event(row)} received a message from {name}, but {at} had by then received as many as "
+                f"{name} sent to it in this complete recording."
+            )
+            return Violation("received-but-never-sent", sentence, self.execution.witness([row]), (), {"sender": name})
+
+        self._add(np.flatnonzero(more), put)
 
     def wrong_ends(self) -> None:
         """A send's peer is its receiver, a receive's peer its sender."""

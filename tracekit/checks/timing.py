@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracekit.checks.channel import may_miss_events
+from tracekit.checks.channel import may_miss_events, may_miss_first_receipts
 from tracekit.checks.clock_physical import UNDECLARED, declared_skew, span
 from tracekit.execution import Execution, Options
 from tracekit.registry import check
@@ -103,6 +103,10 @@ def synchrony(execution: Execution, options: Options) -> CheckResult:
     if excuse and len(missing):
         reasons.append(f"{len(missing):,} messages were not received by their deadline, but {excuse}")
         missing = missing[:0]
+    earlier = may_miss_first_receipts(execution)
+    if earlier and len(late):
+        reasons.append(f"{len(late):,} messages were late, unless they had been received before as well: {earlier}")
+        late = late[:0]
     spoiled = execution.trace.set_aside.spoiling(lambda name: name in (clock.name, "message", "peer"))
     reasons += [f"{spoiled}: they may have been sends or receives with times"] if spoiled else []
     violations = [_late(execution, clock, int(i), bound) for i in late[:SHOWN]]

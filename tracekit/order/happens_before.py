@@ -125,14 +125,19 @@ class HappensBefore:
         """What the order rests on: ``order: message ids``, ``order: vector clocks (541 causal edges, ...)``."""
         if self.recovered is not None:
             return f"order: {self.recovered.words}"
+        doubtful = self.messages.doubtful
         if not len(self.receives):
-            return "order: within processes only (no message has both its send and a receive)"
+            why = "no message has both its send and a receive"
+            if doubtful:
+                why = f"{doubtful:,} sends and receives have no known place on their channel: others may be missing"
+            return f"order: within processes only ({why})"
         if self.messages.identified:
             unknown = int(np.count_nonzero((self.trace.kind == Kind.RECEIVE) & (self.messages.send_of < 0)))
             return "order: message ids" + (
                 f" (receives without a known send, which order nothing: {unknown:,})" if unknown else ""
             )
-        return "order: k-th send and k-th receive of each channel (declared FIFO and reliable)"
+        left_out = f"; left out, since others before them may be missing: {doubtful:,}" if doubtful else ""
+        return f"order: k-th send and k-th receive of each channel (declared FIFO and reliable{left_out})"
 
     @cached_property
     def _sources(self) -> tuple[Rows, Rows]:
@@ -338,25 +343,33 @@ class HappensBefore:
             return f"message {self.messages.name(receive)}"
         return "message matched by its place on the channel" if self.origin is Origin.MATCHED else CAUSAL
 
-    @cached_property
+    @property
     def cycle(self) -> Rows:
-        """Rows of one cycle: receives that wait for each other, each followed by the send that it needs; empty: none.
+        """The first of the `cycles`; empty where there is none."""
+        return self.cycles[0] if self.cycles else np.empty(0, np.int64)
+
+    @cached_property
+    def cycles(self) -> tuple[Rows, ...]:
+        """Rows of cycles that share no process: receives that wait for each other, each followed by the send that it
+        needs. Cycles behind these are not told from what waits for them. O(processes).
 
         A cycle means that ids, or the order within a process, were recorded wrongly: no execution has one.
         """
-        blocked = np.flatnonzero(self.ordered < self.starts[1:])
-        if not len(blocked):
-            return np.empty(0, np.int64)
-        chain: list[int] = []
-        seen: dict[int, int] = {}
-        p = int(blocked[0])
-        while p not in seen:
-            seen[p] = len(chain)
-            receive = int(self.receives[self.ordered[p]])
-            send = int(self.messages.send_of[receive])
-            chain += [receive, send]
-            p = int(self.trace.process[send])
-        return np.array(chain[seen[p] :], np.int64)
+        found: list[Rows] = []
+        walk_of: dict[int, int] = {}
+        for start in np.flatnonzero(self.ordered < self.starts[1:]).tolist():
+            chain: list[int] = []
+            seen: dict[int, int] = {}
+            p = start
+            while p not in walk_of:
+                walk_of[p], seen[p] = start, len(chain)
+                receive = int(self.receives[self.ordered[p]])
+                send = int(self.messages.send_of[receive])
+                chain += [receive, send]
+                p = int(self.trace.process[send])
+            if walk_of[p] == start:
+                found.append(np.array(chain[seen[p] :], np.int64))
+        return tuple(found)
 
     def to_networkx(self) -> nx.DiGraph[str]:
         """Events by public name, edges with their reason: ``same process``, ``message 207``, ...; for small traces."""

@@ -42,6 +42,7 @@ class Messages:
     ambiguous: rows of receives whose id was sent by several processes: no send can be told.
     resent: rows of receives whose id one process sent several times.
     origin: how receives were joined with sends.
+    doubtful: how many sends and receives were not joined by their places, because others before them may be missing.
     """
 
     trace: Trace
@@ -50,6 +51,7 @@ class Messages:
     ambiguous: NDArray[np.int64]
     resent: NDArray[np.int64]
     origin: Origin = Origin.DECLARED
+    doubtful: int = 0
 
     @cached_property
     def identified(self) -> bool:
@@ -208,19 +210,44 @@ def _prefer_addressed(
 
 def _by_place(trace: Trace, program: ProgramOrder) -> Messages:
     """The k-th send from one process to another belongs to the k-th receive there from it: nothing is lost, repeated or
-    overtaken on such a channel. Sends and receives that name no known peer match nothing."""
-    n, processes = len(trace), len(trace.processes)
+    overtaken on such a channel. Sends and receives that name no known peer match nothing, nor do those before which
+    others may be missing at their process: their places are not known."""
+    n, processes, doubtful = len(trace), len(trace.processes), 0
     send_of, none = np.full(n, -1, np.int64), np.empty(0, np.int64)
     peer = trace.get("peer")
     if peer is not None:
         codes = trace.process_codes(peer).astype(np.int64)
         rows = program.rows[codes[program.rows] >= 0]
+        known = program.index[rows] < _whole_until(trace, program, codes)[trace.process[rows]]
+        doubtful = int(trace.is_kind(Kind.SEND, Kind.RECEIVE)[rows[~known]].sum())
+        rows = rows[known]
         sends, receives = rows[trace.kind[rows] == Kind.SEND], rows[trace.kind[rows] == Kind.RECEIVE]
         sends, sent = _numbered(sends, trace.process[sends] * processes + codes[sends], n)
         receives, received = _numbered(receives, codes[receives] * processes + trace.process[receives], n)
         _, here, there = np.intersect1d(sent, received, assume_unique=True, return_indices=True)
         send_of[receives[there]] = sends[here]
-    return Messages(trace, send_of, np.full(n, -1, np.int64), none, none, Origin.MATCHED)
+    return Messages(trace, send_of, np.full(n, -1, np.int64), none, none, Origin.MATCHED, doubtful)
+
+
+def _whole_until(trace: Trace, program: ProgramOrder, peer: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Shape (processes,): how many first events each process has before which none can be missing, on any channel.
+
+    What may be missing: events before a start that is declared unrecorded, or whose places (seq) are left out; rows that
+    were set aside; a send or a receive that does not say to or from whom, and a place that two events take.
+    """
+    until = np.diff(program.starts)
+    if trace.set_aside.spoiling(lambda name: name in ("seq", "peer")):
+        return np.zeros_like(until)
+    rows, firsts = program.rows, program.starts[:-1][until > 0]
+    step = np.diff(trace.seq[rows], prepend=0)
+    step[firsts] = trace.seq[rows[firsts]] + 1
+    nameless = trace.is_kind(Kind.SEND, Kind.RECEIVE)[rows] & (peer[rows] == NOBODY)
+    doubts = rows[(step != 1) | nameless]
+    np.minimum.at(until, trace.process[doubts], program.index[doubts])
+    for code, name in enumerate(trace.processes):
+        if trace.run.coverage.get(name, {}).get("start") is False:
+            until[code] = 0
+    return until
 
 
 def _numbered(
