@@ -68,3 +68,23 @@ def test_any_copy_of_a_message_may_have_arrived(received: int, expected: Verdict
         {"process": "b", "kind": "receive", "message": 1, "peer": "a", "raft.message_term": received},
     ]
     assert verdict(rows, "channel.delivery") is expected
+
+
+@pytest.mark.parametrize("between", [[], [{"process": "a", "kind": "crash", "seq": 1}]])
+def test_a_clock_that_stands_still_over_a_gap_may_be_one_that_does_not_tick(between: list[Row]) -> None:
+    stamps = {"lamport": 1, "vclock": [1, 0], "hlc.physical_ns": 5, "hlc.logical": 0}
+    rows: list[Row] = [{"process": "a", "kind": "internal", "seq": seq, **stamps} for seq in (0, 2)]
+    ticking = [
+        {**rows[0], "process": "b", "seq": i, "lamport": i, "vclock": [0, i], "hlc.logical": i} for i in range(6)
+    ]
+    for check in ("clock.lamport", "clock.vector", "clock.hybrid"):
+        assert verdict([rows[0], *between, rows[1]], check) is Verdict.UNKNOWN
+    for check in ("clock.lamport", "clock.vector"):
+        assert verdict([rows[0], *between, rows[1], *ticking], check) is Verdict.VIOLATED, "by a clear convention"
+
+
+def test_one_timestamp_of_each_process_is_compared_with_nothing() -> None:
+    rows: list[Row] = [{"process": p, "kind": "internal", "lamport": 7} for p in "ab"]
+    assert verdict(rows, "clock.lamport") is Verdict.UNKNOWN
+    sent = [{**rows[0], "kind": "send", "message": 1}, {**rows[1], "kind": "receive", "message": 1, "lamport": 8}]
+    assert verdict(sent, "clock.lamport") is Verdict.HOLDS

@@ -80,3 +80,26 @@ def recorded(
             sent[row["message"]] = stamp, mine
         out.append({**row, "lamport": stamp, "vclock": list(mine)})
     return out
+
+
+def knows(rows: Sequence[Mapping[str, Any]], a: int, b: int, processes: tuple[str, ...]) -> bool:
+    """Whether the vector of row a shows that a knows of row b, of another process: what a records in b's component is
+    larger than b's own, or equal where b is the first of its process with that value."""
+    c = processes.index(rows[b]["process"])
+    said, own = rows[a]["vclock"][c], rows[b]["vclock"][c]
+    if rows[a]["process"] == rows[b]["process"] or said <= 0:
+        return False
+    earlier = [r for r in rows if r["process"] == rows[b]["process"] and r["seq"] < rows[b]["seq"]]
+    return bool(said > own or (said == own and all(r["vclock"][c] < own for r in earlier)))
+
+
+def contradictory(rows: Sequence[Mapping[str, Any]], processes: tuple[str, ...]) -> set[tuple[int, int]]:
+    """Pairs of rows (a, b) such that a knows of b, but not all that b knows, or b knows of a as well."""
+    out = set()
+    for a in range(len(rows)):
+        for b in range(len(rows)):
+            if knows(rows, a, b, processes):
+                less = any(x < y for x, y in zip(rows[a]["vclock"], rows[b]["vclock"], strict=True))
+                if less or knows(rows, b, a, processes):
+                    out.add((a, b))
+    return out

@@ -94,19 +94,19 @@ def ticks(
 ) -> None:  # fmt: skip
     """How many events kept, and how many advanced, the clock of their process: shape (3, 2), by `class_of`.
 
-    clock: shape (n,), of vectors the own component. Events after a gap or a restart do not tell; nor does a receive
-    that must pass its send anyway. send_of: empty where a message does not move the clock.
+    clock: shape (n,), of vectors the own component. An advance over a gap or a restart does not tell; nor does a
+    receive that must pass its send anyway. send_of: empty where a message does not move the clock.
     """
     for row in range(len(kind)):
         earlier = before[row]
-        if earlier < 0 or missed[row] or restarted[row]:
+        if earlier < 0:
             continue
         send = send_of[row] if len(send_of) else -1
         if send >= 0 and present[send] and clock[send] >= clock[earlier]:
             continue
         if clock[row] == clock[earlier]:
             counts_out[class_of(kind[row]), 0] += 1
-        elif clock[row] > clock[earlier]:
+        elif clock[row] > clock[earlier] and not (missed[row] or restarted[row]):
             counts_out[class_of(kind[row]), 1] += 1
 
 
@@ -151,13 +151,15 @@ def own_error(here: int, earlier: int, brought: int, bits: int, highest: int) ->
 
 @kernel
 def first_error(here: int, start: int, brought: int, bits: int) -> int:
-    """What is wrong with the own component of a process's first timestamp. `start` is the clock before it."""
+    """What is wrong with the own component of a process's first timestamp. `start` is the clock before it; `brought`
+    is what its message says of it, which may be more where clocks count from -1: who knows nothing of a process says 0.
+    """
     missed = bits // MISSED
     if not bits & BEGINS:
         return FINE
     if brought > max(start, 0) + missed:
         return FROM_THE_FUTURE
-    if here > start + missed + (1 if bits & MAY_TICK else 0):
+    if here > max(start, brought) + missed + (1 if bits & MAY_TICK else 0):
         return OWN_JUMPED
     if here <= start and bits & MUST_TICK:
         return MISSING_INCREMENT
@@ -253,7 +255,8 @@ def vector_errors(
             elif before >= 0:
                 error = own_error(at, earlier, brought, bits, largest[own])
             else:
-                error = first_error(at, limit[-1], brought, bits)
+                unheard = send < 0 and not bits & LEARNED
+                error = first_error(at, limit[-1], limit[-1] if unheard else brought, bits)
             if error != FINE:
                 found_out[row] = error + CODES * c
                 break

@@ -96,12 +96,21 @@ def chains(
 
 @kernel
 def contradictions(
-    chain: Int64, starts: Int64, own: Int64, offsets: Int64, values: Int64, limit: Int64, back_out: Int64
+    chain: Int64,
+    starts: Int64,
+    own: Int64,
+    offsets: Int64,
+    values: Int64,
+    limit: Int64,
+    back_out: Int64,
+    why_out: Int64,
 ) -> None:
     """Takes out events that contradict one they know of: whoever knows an event knows all that it knew, and no event
     knows one that knows it. Both are taken out; an event that knows more of a process than `limit` goes alone.
 
     own: own component by place in the chain. back_out: each place's own number on entry; less where it is taken out.
+    why_out: shape (places, 2), zero on entry: of each contradiction, at the place that shows it, one more than the
+    component, and one more than the place that it is with (0: with `limit`).
     Only grown components are looked at: what stayed was examined where it came in, and taking events out only makes
     known less.
     """
@@ -117,6 +126,7 @@ def contradictions(
                     continue
                 if value > limit[c]:
                     back_out[i] = i - 1
+                    why_out[i, 0] = c + 1
                     break
                 known = kept(back_out, place_of(own, starts[c], starts[c + 1], value), starts[c])
                 if known < starts[c]:
@@ -125,6 +135,8 @@ def contradictions(
                 if told >= i or not at_most(offsets, values, chain[known], row):
                     back_out[i] = i - 1
                     back_out[known] = known - 1
+                    why_out[i, 0] = c + 1
+                    why_out[i, 1] = known + 1
                     break
 
 

@@ -232,8 +232,9 @@ def _by_place(trace: Trace, program: ProgramOrder) -> Messages:
 def _whole_until(trace: Trace, program: ProgramOrder, peer: NDArray[np.int64]) -> NDArray[np.int64]:
     """Shape (processes,): how many first events each process has before which none can be missing, on any channel.
 
-    What may be missing: events before a start that is declared unrecorded, or whose places (seq) are left out; rows that
-    were set aside; a send or a receive that does not say to or from whom, and a place that two events take.
+    What may be missing: events before a start that is declared unrecorded, or whose places (seq) are left out; rows
+    that were set aside. A send or a receive that does not say to or from whom, and a place that two events take, count
+    alike.
     """
     until = np.diff(program.starts)
     if trace.set_aside.spoiling(lambda name: name in ("seq", "peer")):

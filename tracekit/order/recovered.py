@@ -24,6 +24,44 @@ NO_LIMIT = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, eq=False)
+class Contradictions:
+    """Recorded vectors that contradict each other, whatever happened and whatever is missing; one entry each.
+
+    Attributes
+    ----------
+    rows: the event that shows it, process after process in program order.
+    components: the process of which the event knows another event, or too many.
+    others: rows of the events that it knows; -1 where it knows more events of that process than were recorded.
+    chain, starts: rows whose vectors contradict nothing once these are left out, each process's in program order, and
+        where each process's begin.
+    """
+
+    rows: Int64
+    components: Int64
+    others: Int64
+    chain: Int64
+    starts: Int64
+
+    @classmethod
+    def of(cls, trace: Trace, program: ProgramOrder) -> Contradictions:
+        """O(n p) time, O(n) memory. Vectors that fall along their process are left out before, two for each fall."""
+        column = trace.lists("vclock")
+        assert column is not None and isinstance(column.items, Column), "asked only where vectors are recorded"
+        offsets, values, n = column.offsets, column.items.values, len(trace)
+        loops = kernels("recovery", work=len(values) + n)
+        present = with_vectors(trace)
+        chain, starts = np.empty(n, np.int64), np.zeros(len(trace.processes) + 1, np.int64)
+        size = loops.chains(program.rows, trace.process, present, offsets, values, chain, starts)
+        chain, own = chain[:size], own_components(trace)
+        back, why = np.arange(size), np.zeros((size, 2), np.int64)
+        loops.contradictions(chain, starts, own[chain], offsets, values, _most_recorded(trace, present, own), back, why)
+        good = back == np.arange(size)
+        at = np.flatnonzero(why[:, 0])
+        others = np.where(why[at, 1] > 0, chain[why[at, 1] - 1], -1)
+        return cls(chain[at], why[at, 0] - 1, others, chain[good], np.concatenate([[0], np.cumsum(good)])[starts])
+
+
+@dataclass(frozen=True, eq=False)
 class Recovered:
     """What recorded vectors say; the arrays are those of `HappensBefore`.
 
@@ -33,6 +71,7 @@ class Recovered:
         event, and how much each join knows.
     sources, source_starts: rows of the senders of each join's edges, join after join.
     impossible: rows whose vectors contradict others; they order nothing.
+    contradictions: what these contradict.
     silent: rows without a usable vector (absent, or of a process that has no component).
     firsts: distinct own components of first events, ascending: what the recorder counts from.
     still: how many events repeat the own component of the event before them.
@@ -47,6 +86,7 @@ class Recovered:
     sources: Int64
     source_starts: Int64
     impossible: Int64
+    contradictions: Contradictions
     silent: Int64
     firsts: tuple[int, ...]
     still: int
@@ -84,17 +124,9 @@ def recover(trace: Trace, program: ProgramOrder) -> Recovered:
     offsets, values = column.offsets, column.items.values
     processes, n = len(trace.processes), len(trace)
     loops = kernels("recovery", work=len(values) + n)
-    present = column.present & (trace.kind != Kind.FAULT) & (trace.process < trace.components)
-    chain, starts = np.empty(n, np.int64), np.zeros(processes + 1, np.int64)
-    size = loops.chains(program.rows, trace.process, present, offsets, values, chain, starts)
-    chain = chain[:size]
-    own = own_components(trace)
-    back = np.arange(size)
-    limit = _most_recorded(trace, present, own)
-    loops.contradictions(chain, starts, own[chain], offsets, values, limit, back)
-    good = back == np.arange(size)
-    chain = chain[good]
-    starts = np.concatenate([[0], np.cumsum(good)])[starts]
+    present, own = with_vectors(trace), own_components(trace)
+    found = Contradictions.of(trace, program)
+    chain, starts = found.chain, found.starts
     mine = own[chain]
     is_join = np.zeros(len(chain), np.bool_)
     count = loops.joins(chain, starts, mine, offsets, values, is_join)
@@ -113,12 +145,21 @@ def recover(trace: Trace, program: ProgramOrder) -> Recovered:
     return Recovered(
         joins, join_starts, last_join, vectors, sources, source_starts,
         impossible=np.flatnonzero(present & ~in_chain),
+        contradictions=found,
         silent=np.flatnonzero(~present & (trace.kind != Kind.FAULT)),
         firsts=tuple(np.unique(mine[starts[:-1][np.diff(starts) > 0]]).tolist()),
         still=int(((np.diff(mine) == 0) & (np.diff(trace.process[chain]) == 0)).sum()),
         received=received,
         unseen=received - int((trace.kind[joins] == Kind.RECEIVE).sum()),
     )  # fmt: skip
+
+
+def with_vectors(trace: Trace) -> NDArray[np.bool_]:
+    """Shape (n,): events that have a vector, at processes that have a component."""
+    column = trace.lists("vclock")
+    assert column is not None, "asked only where vectors are recorded"
+    present: NDArray[np.bool_] = column.present & (trace.kind != Kind.FAULT) & (trace.process < trace.components)
+    return present
 
 
 def own_components(trace: Trace) -> Int64:

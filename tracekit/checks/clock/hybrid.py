@@ -19,7 +19,7 @@ from tracekit.checks.clock.findings import (
     with_places,
 )
 from tracekit.checks.clock.hybrid_rules import HybridRules, Stamps, safe
-from tracekit.checks.clock.timed import Timed, absent_zeros
+from tracekit.checks.clock.timed import Timed, absent_zeros, nothing_compared
 from tracekit.execution import Execution, Options
 from tracekit.order.hybrid import HybridError, largest_causes
 from tracekit.registry import check
@@ -103,7 +103,7 @@ def hybrid(execution: Execution, options: Options) -> CheckResult:
     doctor = HybridClocks.of(execution, physical.values, logical.values, physical.present & logical.present)
     findings, rules = doctor.findings(), doctor.rules
     spoiled = trace.set_aside.spoiling(lambda name: name in (*COLUMNS, "message"))
-    reasons = [*rules.doubts]
+    reasons = [*rules.doubts, *nothing_compared(execution, doctor.timed)]
     reasons += [f"{halves:,} events have one half of a timestamp ({' or '.join(COLUMNS)})"] if halves else []
     reasons += [f"{spoiled}: they may have had timestamps"] if spoiled else []
     return CheckResult(

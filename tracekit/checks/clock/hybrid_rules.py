@@ -125,9 +125,9 @@ def _ticking(execution: Execution, stamps: Stamps) -> tuple[Bool, list[str], tup
     """By kind whether such events tick, what is stated of it, and what is doubted."""
     kind = execution.trace.kind
     of = np.where(kind == Kind.SEND, 1, np.where(kind == Kind.RECEIVE, 2, 0))
-    # Other clocks' news, of which no send is known, may have advanced the clock of an event that does not tick.
-    tells = stamps.timed.present & (stamps.cause >= 0) & (stamps.timed.missed == 0) & ~stamps.timed.restarted
-    kept = tells & stamps.equal
+    # Other clocks' news, of which no send is known, may have advanced the clock of an event that does not tick; so may
+    # events in a gap. One that kept it tells, whatever lies before it.
+    kept = stamps.timed.present & (stamps.cause >= 0) & stamps.equal
     later = stamps.bound & ~kept & (stamps.errors() != HybridError.NOT_LATER)
     must, words, doubts = [True] * 3, [], []
     for code, name in enumerate(CLASSES):

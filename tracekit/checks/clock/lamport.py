@@ -18,7 +18,7 @@ from tracekit.checks.clock.findings import (
     undeclared_gaps,
     with_places,
 )
-from tracekit.checks.clock.timed import Timed, absent_zeros
+from tracekit.checks.clock.timed import Timed, absent_zeros, nothing_compared
 from tracekit.checks.clock.unmatched import Unmatched
 from tracekit.execution import Execution, Options
 from tracekit.kernels.engine import kernels
@@ -90,6 +90,7 @@ def lamport(execution: Execution, options: Options) -> CheckResult:
         method=f"local: previous event and send; {convention.words}",
         reasons=(
             *convention.doubts,
+            *nothing_compared(execution, doctor.timed),
             *unmatched.reasons(),
             *([f"{spoiled}: they may have had timestamps"] if spoiled else []),
         ),

@@ -71,6 +71,15 @@ def _timed(execution: Execution, present: Bool) -> Timed:
     return Timed(program, present, before, missed, restarted)
 
 
+def nothing_compared(execution: Execution, timed: Timed) -> tuple[str, ...]:
+    """As a reason: no timestamp has another one, before it at its process or at its send, that it could contradict."""
+    send_of = execution.messages.send_of
+    rows = np.flatnonzero(timed.present)
+    if not len(rows) or (timed.before[rows] >= 0).any() or timed.present[send_of[rows]][send_of[rows] >= 0].any():
+        return ()
+    return ("no timestamp can be compared with another: one at most of each process, and none with that of its send",)
+
+
 def may_have_learned(execution: Execution) -> Bool:
     """Shape (n,): events that may have received a message of which no send is known."""
     trace, messages = execution.trace, execution.messages

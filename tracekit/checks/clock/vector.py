@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tracekit.checks.clock.findings import undeclared_gaps
+from tracekit.checks.clock.contradicting import Contradicting
+from tracekit.checks.clock.findings import SHOWN, undeclared_gaps
 from tracekit.checks.clock.vectors import VectorClocks
 from tracekit.execution import Execution, Options
 from tracekit.registry import check
@@ -69,12 +70,18 @@ def vector(execution: Execution, options: Options) -> CheckResult:
     doctor = VectorClocks.of(execution, column)
     findings, spoiled = doctor.findings(), doctor.spoiled
     convention, start = doctor.convention, doctor.start
+    contradicting = Contradicting.of(doctor, findings.rows)
+    violations = (*(doctor.violation(findings, i) for i in findings.shown(execution)), *contradicting.violations())
     return CheckResult(
         examined={"events": doctor.timed.count},
-        violations=tuple(doctor.violation(findings, i) for i in findings.shown(execution)),
-        violations_total=findings.causes,
+        violations=violations[:SHOWN],
+        violations_total=findings.causes + len(contradicting.rows),
         method="; ".join(filter(None, ["local: previous event and send", convention.words, start.words])),
-        reasons=(*convention.doubts, *([f"{spoiled}: they may have had timestamps"] if spoiled else [])),
-        facts={**findings.facts, **undeclared_gaps(execution), **doctor.facts},
+        reasons=(
+            *convention.doubts,
+            *contradicting.reasons(),
+            *([f"{spoiled}: they may have had timestamps"] if spoiled else []),
+        ),
+        facts={**findings.facts, **contradicting.facts, **undeclared_gaps(execution), **doctor.facts},
         rests_on=convention.rests_on,
     )
