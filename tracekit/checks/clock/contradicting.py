@@ -100,11 +100,11 @@ class Contradicting:
             rule, facts = "no two events know of each other", {"recorded": int(theirs[c])}
         shown = [(r, f"{execution.text(r)}, {column.at(r)}") for r in (other, row)]
         edges = (Edge(trace.event(other), trace.event(row), "known by its vector"),)
-        facts = located(execution, row, rule, {"component": self._name(c), **facts}, int(self.following[i]))
-        return Violation(ANOMALIES[code], sentence, execution.witness(shown), edges, facts)
+        told = located(execution, row, rule, {"component": self._name(c), **facts}, int(self.following[i]))
+        return Violation(ANOMALIES[code], sentence, execution.witness(shown), edges, told)
 
     def _vector(self, row: int) -> list[int]:
-        vector = list(self.doctor.column.at(row))
+        vector = list(self.doctor.column.at(row) or ())
         return vector + [0] * (self.doctor.execution.trace.components - len(vector))
 
     def _name(self, component: int) -> str:
@@ -119,7 +119,7 @@ def _more_than_there_were(doctor: VectorClocks, rows: Int64, components: Int64) 
     untimed = np.bincount(trace.process[~doctor.timed.present], minlength=len(trace.processes))
     largest = np.zeros(len(trace.processes), np.int64)
     np.maximum.at(largest, trace.process[doctor.timed.rows], doctor.own[doctor.timed.rows])
-    known = np.array([doctor.column.at(int(row))[c] for row, c in zip(rows, components, strict=True)], np.int64)
+    known = np.array([(doctor.column.at(int(r)) or ())[c] for r, c in zip(rows, components, strict=True)], np.int64)
     return int((known > largest[components] + untimed[components]).sum())
 
 
