@@ -49,8 +49,9 @@ def vector(execution: Execution, options: Options) -> CheckResult:
         from a message that was not recorded: then the process's own component and the order within each process are
         checked, and the vectors against each other, since who knows an event knows all that it knew, and no two events
         know of each other. Knowledge of more events than were recorded of a process is an error where `coverage`
-        declares it recorded, and else leaves the verdict unknown. First events are judged by what they count as only where `coverage` in `tracekit.run`
-        declares the start recorded; without that, a process that begins later counts as one recorded from there on.
+        declares it recorded, and else leaves the verdict unknown. First events are judged by what they count as only
+        where `coverage` in `tracekit.run` declares the start recorded; without that, a process that begins later counts
+        as one recorded from there on.
 
     Cannot see
         Events and messages that were not recorded: where events without a timestamp, or a gap in `seq`, lie between two
