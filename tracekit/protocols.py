@@ -85,6 +85,8 @@ class Protocol:
     other_faults: what else can be done to it, which breaks an assumption of its.
     settings: what can be chosen of it, by name.
     transports: where it runs, of `TRANSPORTS`.
+    schedule_keys: for each fault the keys that a schedule in a file has to give it, beside when it comes.
+    schedule: such a file, as an example.
     simulated_faults: those of all faults that only the simulator can bring about.
     networks: on which networks its promises rest, of `NETWORKS`, the usual one first; the others break an assumption.
     simulate: makes the trace. Raises TracekitError TK4xx for settings that it cannot run.
@@ -103,6 +105,8 @@ class Protocol:
     other_faults: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Setting] = field(default_factory=dict)
     transports: tuple[str, ...] = ("sim",)
+    schedule_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    schedule: str = ""
     simulated_faults: tuple[str, ...] = ()
     networks: tuple[str, ...] = ("async", "sync", "partial-sync")
 

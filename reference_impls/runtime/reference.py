@@ -8,7 +8,7 @@ from dataclasses import replace
 from reference_impls.runtime.cluster import Cluster
 from reference_impls.runtime.faults import FAULTS, Nemesis
 from reference_impls.runtime.plan import Design, Plan, Progress
-from reference_impls.runtime.schedule import Schedule, schedule_of
+from reference_impls.runtime.schedule import SCHEDULE, Schedule, schedule_of
 from reference_impls.runtime.settings import command, coverage, validate
 from tracekit.errors import TracekitError
 from tracekit.protocols import Protocol, Simulation
@@ -31,6 +31,8 @@ def protocol_of(design: Design) -> Protocol:
         minimum_nodes=design.minimum_nodes,
         settings=design.settings,
         transports=design.transports,
+        schedule_keys={name: fault.needs for name, fault in FAULTS.items()},
+        schedule=SCHEDULE,
         simulated_faults=tuple(name for name, fault in FAULTS.items() if fault.simulated),
         networks=design.networks,
     )

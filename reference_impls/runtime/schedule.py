@@ -1,14 +1,7 @@
 """Which faults a run gets: kinds by name, drawn from the seed, or one by one from a file.
 
-A file is TOML, one table a fault::
-
-    [[fault]]
-    at = "300ms"
-    fault = "partition"
-    groups = [["n1", "n2"], ["n3", "n4", "n5"]]
-    for = "500ms"
-
-`for` may be left out: the fault lasts until the clients are done. Which other keys a fault takes is in its `needs`.
+A file is TOML, one table a fault, as in `SCHEDULE`. `for` may be left out: the fault lasts until the clients are done.
+Which other keys a fault takes is in its `needs`.
 """
 
 from __future__ import annotations
@@ -23,6 +16,20 @@ from typing import Any
 from reference_impls.runtime.faults import FAULTS, Ambush, Nemesis, Step
 from tracekit.errors import TracekitError, nearest
 from tracekit.protocols import Simulation
+
+SCHEDULE = """\
+[[fault]]
+at = "300ms"
+fault = "partition"
+groups = [["n1"], ["n2", "n3"]]
+for = "500ms"
+
+[[fault]]
+at = "1s"
+fault = "crash"
+process = "n2"
+"""
+"""An example of a file."""
 
 UNITS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000}
 NEMESIS = "nemesis"
@@ -143,6 +150,11 @@ def from_file(path: Path) -> tuple[Scripted, ...]:
 
 def _scripted(entry: Mapping[str, Any], at: str) -> Scripted:
     name = str(entry.get("fault") or "")
+    if not name:
+        raise TracekitError(
+            "TK406", "an entry of the schedule does not say which fault it is", at=at,
+            found=f"keys {', '.join(sorted(entry)) or '(none)'}", want=f"fault = NAME, one of {', '.join(FAULTS)}",
+        )  # fmt: skip
     if name not in FAULTS:
         raise _unknown(name, at)
     needs = FAULTS[name].needs
@@ -170,7 +182,7 @@ def _unknown(name: str, at: str) -> TracekitError:
     near = nearest(name, FAULTS)
     return TracekitError(
         "TK403",
-        f"no fault is named {name or '(nothing)'}",
+        f"no fault is named {name}",
         at=at,
         want=", ".join(FAULTS),
         help=f"{' or '.join(near)} may be meant" if near else None,

@@ -120,6 +120,7 @@ def test_a_schedule_from_a_file_happens_at_its_times(tmp_path: Path) -> None:
         ("[[fault]]\nat = '1s'\nfault = 'partition'\ngroups = ['n1']", "TK406", "lists of names"),
         ("[[fault]]\nat = '1s'\nfault = 'loss'\nrate = 'much'", "TK406", "share of messages"),
         ("fault = 3", "TK406", "[[fault]]"),
+        ("[[fault]]\nat = '1s'\nname = 'crash'", "TK406", "does not say which fault it is"),
     ],
 )
 def test_a_file_that_is_no_schedule(text: str, code: str, words: str, tmp_path: Path) -> None:
@@ -127,6 +128,15 @@ def test_a_file_that_is_no_schedule(text: str, code: str, words: str, tmp_path: 
         RAFT.simulate(Simulation(5, faults=(written(tmp_path, text),), operations=10), None)
     assert caught.value.code == code
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("name", designs())
+def test_the_schedule_that_help_shows_is_one_for_every_protocol(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "faults.toml"
+    file.write_text(protocols()[name].schedule, encoding="utf-8")
+    protocol = protocols()[name]
+    asked = Simulation(protocol.default_nodes, faults=(str(file),), operations=400)
+    assert "fault.partition" in protocol.simulate(asked, None).names
 
 
 def test_a_schedule_that_is_not_there() -> None:

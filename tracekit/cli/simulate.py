@@ -140,6 +140,8 @@ def _page(protocol: Protocol) -> str:
         width = max(map(len, entries), default=0) + 2
         lines = [f"  {name:<{width}}{text}" for name, text in entries.items()]
         blocks.append("\n".join(["\b", f"{title}:", *(lines or ["  (none)"])]))
+    if protocol.schedule:
+        blocks.append(_schedules(protocol))
     if "tcp" in protocol.transports:
         blocks.append(
             "Over TCP a run takes real time: some seconds, and one or two more for every 100 operations. The faults "
@@ -149,6 +151,21 @@ def _page(protocol: Protocol) -> str:
     example = f"tracekit simulate {protocol.name} --seed 7 -o run.parquet"
     blocks.append(f"\b\nExample:\n  {example}\n\nReference: {protocol.reference}")
     return "\n\n".join(blocks)
+
+
+def _schedules(protocol: Protocol) -> str:
+    """How a schedule of faults is written."""
+    takes: dict[str, list[str]] = {}
+    for name, keys in protocol.schedule_keys.items():
+        if keys:
+            takes.setdefault(" and ".join(keys), []).append(name)
+    width = max(map(len, takes), default=0) + 2
+    lines = [f"    {line}" for line in protocol.schedule.splitlines() if line]
+    keys = [f"  {key:<{width}}{', '.join(names)}" for key, names in takes.items()]
+    return "\n".join([
+        "\b", "A schedule, FILE.toml, has one table for each fault. for may be left out: until the clients are done.",
+        *lines, "\n\b", "What faults take beside at and for:", *keys,
+    ])  # fmt: skip
 
 
 def _run(protocol: Protocol, faults: str | None, runs: int | None, output: str, **values: Any) -> int:
