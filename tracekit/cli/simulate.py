@@ -156,9 +156,8 @@ def _page(protocol: Protocol) -> str:
 def _schedules(protocol: Protocol) -> str:
     """How a schedule of faults is written."""
     takes: dict[str, list[str]] = {}
-    for name, keys in protocol.schedule_keys.items():
-        if keys:
-            takes.setdefault(" and ".join(keys), []).append(name)
+    for name, needs in protocol.schedule_keys.items():
+        takes.setdefault(" and ".join(needs), []).append(name)
     width = max(map(len, takes), default=0) + 2
     lines = [f"    {line}" for line in protocol.schedule.splitlines() if line]
     keys = [f"  {key:<{width}}{', '.join(names)}" for key, names in takes.items()]

@@ -4,7 +4,7 @@ To be read beside the paper's section "Ordering the Events Totally": comments na
 logical clocks. Channels are reliable and FIFO and processes do not fail, as the paper supposes; it says itself that the
 failure of one process halts all others.
 
-Of what the paper leaves open: a process does not send an acknowledgement where it has sent a message with a later
-timestamp already (the paper's footnote to rule 2 allows it; here it always sends one). Equal timestamps are ordered by
-the places of the processes in the list of their names.
+Where the paper leaves a choice: a request is acknowledged always, though that is not needed where a message with a
+later timestamp has been sent to its process already (footnote to rule 2). Equal timestamps are ordered by the places of
+the processes in the list of their names. In the paper one process has the resource to begin with; here nobody has.
 """
