@@ -107,12 +107,13 @@ def _recognised(path: Path, head: bytes) -> Format:
             found=", ".join(f.name for f in fitting),
             help=f"say which one: --from {fitting[0].name}",
         )
-    first = head.split(b"\n", 1)[0][:80].decode("utf-8", "backslashreplace")
+    from tracekit.formats.text import first_line
+
     raise TracekitError(
         "TK201",
         "the file is of no format that is known",
         at=str(path),
-        found=f"first line: {first}",
+        found=f"first line: {first_line(head)}",
         want=", ".join([NATIVE, *formats()]),
         help="tracekit list formats shows them; any other log is read through a mapping, --from MAPPING.toml "
         "(docs/formats/mapping.md)",

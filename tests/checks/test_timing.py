@@ -119,6 +119,14 @@ def test_what_would_do_is_measured() -> None:
     assert (facts["fits"], facts["bound, ns"]) == ("synchrony", 500), "a late slow message is not before anything"
 
 
+def test_clocks_by_which_all_arrives_before_it_is_sent_tell_no_bound() -> None:
+    rows = with_seq([
+        {"process": "a", "kind": "send", "message": 1, "time_ns": 90},
+        {"process": "b", "kind": "receive", "message": 1, "time_ns": 20},
+    ])  # fmt: skip
+    assert "they tell no bound" in run(rows).remark
+
+
 def test_hints_are_hints() -> None:
     rows = [*message(1, 0, 5, **{"raft.message_term": 1}), *message(2, 10, None), *message(3, 20, None)]
     hints = run(rows).facts["hints"]
@@ -130,7 +138,7 @@ def test_hints_are_hints() -> None:
     twice = [{"process": "a", "kind": "internal", "seq": 0, "x.n": n, "true_time_ns": 0} for n in (1, 2)]
     twice += [{**row, "seq": 9} for row in message(1, 0, 5)]
     assert "equivocation is possible: 1 event repeats a place with other contents (a:0)" in run(twice).facts["hints"]
-    assert "Hints, which are guesses: equivocation is possible" in run(twice).remark, "seen without looking into facts"
+    assert "A hint, which is a guess: equivocation is possible" in run(twice).remark, "seen without looking into facts"
 
 
 def test_without_times_hints_remain_and_a_bound_is_not_judged() -> None:

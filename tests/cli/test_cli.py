@@ -126,6 +126,18 @@ class TestOutput:
         jsonschema.validate(out, SCHEMA)
         assert (out["verdict"], len(out["runs"]), out["errors"][0]["code"]) == ("unreadable", 2, "TK105")
 
+    def test_json_of_one_that_cannot_be_read(self, tracekit: Run) -> None:
+        done = tracekit("analyze", "none.parquet", "--format", "json")
+        out = json.loads(done.stdout)
+        jsonschema.validate(out, SCHEMA)
+        assert (out["verdict"], out["runs"], out["errors"][0]["code"]) == ("unreadable", [], "TK101")
+        assert "error[TK101]" in done.stderr and done.returncode == 2
+
+    @pytest.mark.parametrize("wrong", ["--model", "--never", "--check", "--expect"])
+    def test_a_wrong_argument_is_told_once_whatever_the_traces_hold(self, tracekit: Run, wrong: str) -> None:
+        done = tracekit("analyze", "good.parquet", "bad.parquet", wrong, "no such =")
+        assert (done.returncode, done.stderr.count("error["), done.stdout) == (2, 1, "")
+
     def test_report(self, tracekit: Run, traces: Path) -> None:
         done = tracekit("analyze", "bad.parquet", "--report", "out.html")
         assert done.returncode == 1
@@ -166,6 +178,11 @@ class TestOutput:
 
 
 class TestMistakes:
+    def test_a_file_that_is_no_text(self, tracekit: Run, traces: Path) -> None:
+        (traces / "blob").write_bytes(bytes(range(128, 256)) * 4)
+        done = tracekit("analyze", "blob")
+        assert "found: first line: no text, but binary data" in done.stderr.splitlines()[2]
+
     def test_unknown_command(self, tracekit: Run) -> None:
         done = tracekit("analyse")
         assert done.returncode == 2

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracekit.checks.evidence import span
 from tracekit.execution import Execution, Options
 from tracekit.order.clocks import Pair, Readings
 from tracekit.registry import check
@@ -224,11 +225,3 @@ def _bounds(readings: Readings, pair: Pair) -> dict[str, Any]:
         where = [int(readings.targets[place]) for place in pair.breaks]
         out["not linear between"] = [readings.trace.event(row) for row in where]
     return out
-
-
-def span(ns: int) -> str:
-    """A length of time for people."""
-    for unit, size in (("s", 10**9), ("ms", 10**6), ("us", 10**3)):
-        if abs(ns) >= size:
-            return f"{ns / size:.4g} {unit}"
-    return f"{ns} ns"

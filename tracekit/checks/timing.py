@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.checks.channel import may_miss_events, may_miss_first_receipts
-from tracekit.checks.clock_physical import UNDECLARED, declared_skew, span
+from tracekit.checks.clock_physical import UNDECLARED, declared_skew
+from tracekit.checks.evidence import span
 from tracekit.execution import Execution, Options
 from tracekit.registry import check
 from tracekit.results import CheckResult, Violation
@@ -19,7 +20,6 @@ from tracekit.trace.schema import Kind
 from tracekit.trace.trace import Trace
 
 SHOWN = 20
-TOLD = 3
 """Hints that the line of measurements has; the facts have all."""
 NEVER = -(2**62)
 """Reading of a process without any."""
@@ -85,8 +85,8 @@ def synchrony(execution: Execution, options: Options) -> CheckResult:
         facts |= measured
         told.append(_words(measured))
     if guesses:
-        more = f"; and {len(guesses) - TOLD:,} more" if len(guesses) > TOLD else ""
-        told.append(f"Hints, which are guesses: {'; '.join(guesses[:TOLD])}{more}")
+        more = f"; {len(guesses) - 1:,} more hints are in the report" if len(guesses) > 1 else ""
+        told.append(f"A hint, which is a guess: {guesses[0]}{more}")
     remark = ". ".join(told)
     bound = execution.trace.run.bounds.get("delay_ns")
     if bound is None:
@@ -207,6 +207,8 @@ def _fit(clock: Clock) -> dict[str, Any]:
 
 
 def _words(fit: Mapping[str, Any]) -> str:
+    if fit["bound, ns"] < 0:
+        return "by the recorded clocks every message arrived before it was sent: they tell no bound on delays"
     settled = span(fit["from, ns"] - fit["first sent, ns"])
     since = f" from {settled} into the run on" if fit["fits"] == "partial synchrony" else ""
     whose = " (by the processes' own clocks)" if fit["clock"] == "time_ns" else ""
@@ -263,27 +265,27 @@ def _never(execution: Execution, clock: Clock, row: int, bound: int) -> Violatio
 def hints(execution: Execution, clock: Clock) -> list[str]:
     """What may have been a crash, an omission or an equivocation; guesses, each worded as one."""
     trace, messages = execution.trace, execution.messages
-    out: list[str] = []
+    equivocal, crashed, missed = [], [], []
+    for what, (count, event) in (("message id", _ids_told_twice(execution)), ("place", _places_told_twice(execution))):
+        if count:
+            repeat = "event repeats" if count == 1 else "events repeat"
+            equivocal.append(f"equivocation is possible: {count:,} {repeat} a {what} with other contents ({event})")
     peer = trace.get("peer")
     if peer is not None:
         to = trace.process_codes(peer)
         sends = messages.undelivered[(to[messages.undelivered] >= 0) & clock.present[messages.undelivered]]
         last = _last_seen(trace, clock)
         after = clock.values[sends] > last[to[sends]]
-        stopped = np.bincount(to[sends[after]], minlength=len(trace.processes))
-        missed = np.bincount(to[sends[~after]], minlength=len(trace.processes))
-        crashed = set(trace.process[trace.is_kind(Kind.CRASH)].tolist())
+        unheard = np.bincount(to[sends[after]], minlength=len(trace.processes))
+        ignored = np.bincount(to[sends[~after]], minlength=len(trace.processes))
+        known = set(trace.process[trace.is_kind(Kind.CRASH)].tolist())
         for p, name in enumerate(trace.processes):
-            if stopped[p] and last[p] > NEVER and p not in crashed:
-                count = int(stopped[p])
-                out.append(f"{name} may have crashed: after its last event messages were sent to it ({count:,})")
-            if missed[p]:
-                out.append(f"{name} may have missed messages: {int(missed[p]):,} sent to it while it was there")
-    for what, (count, event) in (("message id", _ids_told_twice(execution)), ("place", _places_told_twice(execution))):
-        if count:
-            repeat = "event repeats" if count == 1 else "events repeat"
-            out.append(f"equivocation is possible: {count:,} {repeat} a {what} with other contents ({event})")
-    return out
+            if unheard[p] and last[p] > NEVER and p not in known:
+                count = int(unheard[p])
+                crashed.append(f"{name} may have crashed: after its last event messages were sent to it ({count:,})")
+            if ignored[p]:
+                missed.append(f"{name} may have missed messages: {int(ignored[p]):,} sent to it while it was there")
+    return equivocal + crashed + missed
 
 
 def _ids_told_twice(execution: Execution) -> tuple[int, str]:

@@ -98,7 +98,7 @@ def command(
     )
     judged: list[tuple[Result, Execution]] = []
     errors: list[dict[str, str]] = []
-    _known(patterns, expect)
+    _must_be_right(patterns, expect, options)
     for path in traces:
         try:
             judged += _judge(path, format_name, patterns, expect, options)
@@ -120,15 +120,21 @@ def command(
     return next(code for code in (101, 2, 1, 3, 0) if code in codes)
 
 
-def _known(patterns: tuple[str, ...], expect: str | None) -> None:
-    """Tells a mistyped name before anything is read."""
+def _must_be_right(patterns: tuple[str, ...], expect: str | None, options: Options) -> None:
+    """Tells a mistake in the arguments before anything is read."""
     from tracekit.checks.consistency.ladder import expected
+    from tracekit.history.models.choice import parse_model
+    from tracekit.order.expressions import parse
     from tracekit.registry import select_checks
 
     for pattern in patterns:
         select_checks(pattern)
     if expect:
         expected(expect)
+    if options.model:
+        parse_model(options.model)
+    for expression in (*options.never, *options.inevitable):
+        parse(expression)
 
 
 def _judge(

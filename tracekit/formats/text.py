@@ -93,7 +93,9 @@ def first_line(data: bytes) -> str:
     """The first line that is not blank, shortened: what an error says was found."""
     for line in data[:4096].split(b"\n"):
         if line.strip():
-            return shorten(line.strip().decode("utf-8", "replace"))
+            text = line.strip().decode("utf-8", "replace")
+            strange = sum(not c.isprintable() or c == "\ufffd" for c in text.replace("\t", " "))
+            return shorten(text) if strange * 10 <= len(text) else "no text, but binary data"
     return "an empty file" if not data else "only blank lines"
 
 

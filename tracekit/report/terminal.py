@@ -173,7 +173,9 @@ def _measured(result: Result, style: Style, verbose: bool) -> str:
         return ""
     lines = [_labelled("MEASURED", ["facts beside the verdict, never a failure"])]
     before = ""
-    for family, fact in dict.fromkeys(facts):  # several checks of a family may say the same
+    families = list(dict.fromkeys(family for family, _ in facts))
+    facts = sorted(dict.fromkeys(facts), key=lambda f: families.index(f[0]))  # several checks may say the same
+    for family, fact in facts:
         first, *rest = _wrap(clean(fact), WIDTH - LABEL - 1)
         lines.append(f"  {family + ' ' if family != before else '':<{LABEL - 1}}{first}")
         lines += [" " * (LABEL + 3) + line for line in rest]

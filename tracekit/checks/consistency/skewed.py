@@ -20,6 +20,7 @@ from tracekit.checks.consistency import search, zones
 from tracekit.checks.consistency.cells import Cells, of_keys, written_once
 from tracekit.checks.consistency.decided import Broken, Decided
 from tracekit.checks.consistency.router import Judged, Part
+from tracekit.checks.evidence import span
 from tracekit.execution import Budget, Execution
 from tracekit.history.operations import NEVER, overlapping
 from tracekit.kernels.engine import kernels
@@ -217,7 +218,9 @@ def _told(values: _Values, steps: list[tuple[int, int]]) -> Broken:
             sentences.append(f"the initial value was there before {values.name(after)}")
             continue
         same = bool((cells.program[before, 0] == cells.program[after, 0]) & (cells.program[before, 0] >= 0))
-        reason = "earlier call of the same client" if same else f"ended more than {values.skew_ns} ns before it began"
+        reason = (
+            "earlier call of the same client" if same else f"ended more than {span(values.skew_ns)} before it began"
+        )
         sentences.append(f"{values.name(before)} {'came' if same else 'ended'} before {values.name(after)}")
         ties.append((before, after, reason))
     core = list(dict.fromkeys(e for step in steps for e in step if e >= 0))
