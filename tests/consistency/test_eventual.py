@@ -148,9 +148,21 @@ def test_without_a_mark_or_final_reads_it_is_unknown() -> None:
     text = "w(x1) r(x1) | w(x2) r(x2)"
     unmarked = ended(text, Run())
     assert unmarked.verdict is Verdict.UNKNOWN and "not marked quiescent" in unmarked.reasons[0]
-    assert "the last reads of 1 keys differ so far" in unmarked.reasons[0]
+    assert "the last reads of 1 key differ so far" in unmarked.reasons[0]
     unread = ended("w(x1) r(x1) w(y1) | r(x1) r(x1)")
     assert unread.verdict is Verdict.UNKNOWN and "1 of 2 written keys have no final reads" in unread.reasons[0]
+
+
+def test_one_replica_that_was_read_says_nothing_of_the_others() -> None:
+    alone = ended("w(x1) | r(x1) r(x1)")
+    assert alone.verdict is Verdict.UNKNOWN and "no final reads of two replicas" in alone.reasons[0]
+    assert ended("w(x1) r(x1)").verdict is Verdict.HOLDS
+    rows: list[Row] = []
+    for key, f, server in (("x", "write", "n1"), ("y", "write", "n2"), ("x", "read", "n1"), ("y", "read", "n1")):
+        row = {"process": "c", "f": f, "key": key}
+        rows.append(row | {"kind": "invoke", "value": 1 if f == "write" else None, "index": len(rows)})
+        rows.append(row | {"kind": "ok", "value": 1, "index": len(rows), "replica.server": server})
+    assert eventual(Execution(made(rows, quiescent=True)), Options()).verdict is Verdict.UNKNOWN
 
 
 def test_a_server_that_answered_is_the_replica() -> None:
@@ -188,7 +200,7 @@ def test_a_settle_time_lets_every_later_read_count() -> None:
         "operations": 3,
         "time_ns": 130,
     }
-    assert late.remark == "a write was missed by a session for up to 3 of its operations and 0.00013 ms"
+    assert late.remark == "a write was missed by a session for up to 3 of its operations and 130 ns"
     assert eventual(Execution(timed(reads, quiescent=True)), Options()).verdict is Verdict.HOLDS
     short = eventual(Execution(timed(reads[:1] + reads[4:] + reads[1:2], bounds={"settle_ns": 100})), Options())
     assert short.verdict is Verdict.HOLDS

@@ -17,6 +17,7 @@ from tracekit.analysis import analyze
 from tracekit.checks.consistency import staleness_measure
 from tracekit.checks.consistency.staleness import bounded_staleness
 from tracekit.checks.consistency.staleness_measure import Staleness, staleness_of
+from tracekit.checks.evidence import duration
 from tracekit.execution import Execution, Options
 from tracekit.kernels.engine import kernels
 from tracekit.results import CheckResult, Verdict
@@ -256,3 +257,11 @@ def test_a_search_that_takes_too_long_leaves_the_bounds() -> None:
         patch.setattr(staleness_measure, "MOST_STEPS", 0)
         again, _ = measured(ops)
         assert again.k == (1, again.most_versions) != (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("ns", "text"),
+    [(19, "19 ns"), (4_200, "4.2 µs"), (340_000_000, "340 ms"), (12_345_000_000, "12.35 s"), (10**13, "10,000 s")],
+)
+def test_times_are_shown_as_people_read_them(ns: int, text: str) -> None:
+    assert duration(ns) == text

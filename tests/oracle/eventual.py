@@ -14,14 +14,14 @@ Row = dict[str, Any]
 def converged(ops: Iterable[tuple[str, Op]]) -> bool | None:
     """Whether all replicas answer alike in the end; None: it was not looked at, at some written key.
 
-    It was looked at if two replicas (or the only one that reads) read the key after its last write; if their answers
+    It was looked at if two replicas (or the only one there is) read the key after its last write; if their answers
     differ, they count if they came after the last write of all.
 
     Operations one after the other, each with its replica, of whose reads at a key the last one counts. Open writes are
     over when they begin; a key that nothing else touches is left out, since nothing may have happened there.
     """
     history = list(ops)
-    readers = {replica for replica, op in history if op.f == "r"}
+    replicas = {replica for replica, _ in history}
     heard_enough = True
     end = max(i for i, (_, op) in enumerate(history) if op.f == "w")
     sure: list[str] = []
@@ -41,7 +41,7 @@ def converged(ops: Iterable[tuple[str, Op]]) -> bool | None:
         ):
             if len(values) > 1 or not values <= written | {None} or (answered and None in values):
                 found.append(key)
-        heard_enough &= len(answers) >= min(2, len(readers))
+        heard_enough &= len(answers) >= min(2, len(replicas))
     return False if sure else True if heard_enough and not unsure else None
 
 

@@ -17,6 +17,14 @@ SHOWN = 20
 """How many violations of a check are told one by one; all are counted."""
 
 
+def duration(ns: int) -> str:
+    """A time as people read it: ``19 ns``, ``4.2 µs``, ``340 ms``, ``1,234 s``."""
+    unit, size = next(
+        ((u, s) for u, s in (("ns", 1), ("µs", 10**3), ("ms", 10**6)) if abs(ns) < 1000 * s), ("s", 10**9)
+    )
+    return f"{ns / size:,.0f} {unit}" if abs(ns) >= 1000 * size else f"{ns / size:.4g} {unit}"
+
+
 def violation(
     execution: Execution,
     anomaly: str,

@@ -229,7 +229,7 @@ def _violated(check: CheckResult, style: Style, shown: int) -> str:
     lines = [f"{head}   {count}   {_reference(check)}".rstrip()]
     for violation in check.violations[:shown]:
         lines.append("")
-        lines += ["  " + line for line in _wrap(clean(violation.summary), WIDTH - 2)]
+        lines += ["  " + line for line in _wrap(clean(f"{violation.summary} [{violation.anomaly}]"), WIDTH - 2)]
         lines += _witness(violation, style)
         if violation.damage:
             lines += ["", *("  " + line for line in _wrap(clean(f"Damage: {violation.damage}"), WIDTH - 2))]

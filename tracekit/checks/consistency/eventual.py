@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from tracekit.checks.consistency.eventual_reads import SETTLE, FinalReads, final_reads
+from tracekit.checks.consistency.eventual_reads import SETTLE, FinalReads, final_reads, replicas_there
 from tracekit.checks.consistency.session_history import LISTED, SessionHistory, applies, history_of
 from tracekit.checks.consistency.staleness_measure import CLOCKS, staleness_of
+from tracekit.checks.evidence import duration
 from tracekit.execution import Execution, Options
 from tracekit.registry import check
 from tracekit.results import CheckResult, Violation
@@ -51,7 +52,7 @@ def eventual(execution: Execution, options: Options) -> CheckResult:
     Needs
         invoke, ok, fail and info events with `f` (read or get, write or put) and `value`; `key` where there are
         several objects; a real-time order; `quiescent` or `bounds.settle_ns` in tracekit.run; final reads of every
-        written key, by two replicas if there are two. Else the verdict is unknown.
+        written key, by two replicas if there are two (`replica.server`, else all clients). Else the verdict is unknown.
 
     Cannot see
         Replicas that nobody read from in the end. Without `replica.server`, that two clients read from one replica, or
@@ -100,7 +101,11 @@ def eventual(execution: Execution, options: Options) -> CheckResult:
 
 
 def _undeclared(disagreeing: list[int]) -> str:
-    seen = f"; the last reads of {len(disagreeing)} keys differ so far" if disagreeing else ""
+    seen = (
+        f"; the last reads of {len(disagreeing)} key{'s' if len(disagreeing) > 1 else ''} differ so far"
+        if disagreeing
+        else ""
+    )
     return f"the run is not marked quiescent, and no bounds.{SETTLE} is declared{seen}"
 
 
@@ -117,7 +122,7 @@ def _unheard(history: SessionHistory, final: FinalReads) -> list[str]:
     heard = final.heard()
     if not final.judged.any():
         return ["no key was written by operations that can be judged"]
-    wanted = min(2, len(np.unique(history.sessions.session[~history.sessions.write])))
+    wanted = min(2, replicas_there(history))
     few = np.flatnonzero(final.judged & (heard < wanted))
     if not len(few):
         return []
@@ -139,7 +144,7 @@ def _restless(history: SessionHistory, differing: list[int], sure: list[int]) ->
 def _what_is_rest(settle: int | None) -> str:
     if settle is None:
         return "quiescence: nothing moved any more when each replica was read last (declared)"
-    return f"quiescence: replicas agree within {settle / 1e6:.4g} ms of the last write (declared)"
+    return f"quiescence: replicas agree within {duration(settle)} of the last write (declared)"
 
 
 def _who_is_a_replica(execution: Execution) -> str:
@@ -172,7 +177,7 @@ def _remark(facts: dict[str, Any]) -> str:
     within = facts["visible_within"]
     if not within["stale_reads"]:
         return ""
-    time = f" and {within['time_ns'] / 1e6:.4g} ms" if "time_ns" in within else ""
+    time = f" and {duration(within['time_ns'])}" if "time_ns" in within else ""
     return f"a write was missed by a session for up to {within['operations']:,} of its operations{time}"
 
 

@@ -174,6 +174,15 @@ def _keys_of(history: SessionHistory) -> Int64:
     return out
 
 
+def replicas_there(history: SessionHistory) -> int:
+    """How many replicas the recording knows of: those that answered; where they are not recorded, all clients."""
+    trace = history.execution.trace
+    server = trace.get("replica.server")
+    if server is not None and server.texts is not None:
+        return len(np.unique(server.values[server.present]))
+    return len(np.unique(history.operations.process))
+
+
 def _replicas(history: SessionHistory, reads: Int64) -> tuple[Int64, list[str]]:
     """Which replica answered each read: the one recorded, else the client stands for one; and their names."""
     sessions, trace = history.sessions, history.execution.trace

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from tracekit.checks.consistency.session_history import LISTED, SessionHistory, applies, history_of
 from tracekit.checks.consistency.staleness_measure import Staleness, staleness_of
+from tracekit.checks.evidence import duration
 from tracekit.execution import Execution, Options
 from tracekit.registry import check
 from tracekit.results import CheckResult, Violation
@@ -159,7 +160,7 @@ def _remark(found: Staleness) -> str:
     most = int(found.versions.max())
     versions = f"{most:,} version{'s' if most > 1 else ''} behind"
     worst = int(found.behind_ns.max())
-    return words + (f"{worst / 1e6:.4g} ms behind, {versions}" if worst >= 0 else versions)
+    return words + (f"{duration(worst)} behind, {versions}" if worst >= 0 else versions)
 
 
 def _early(found: Staleness, entry: int) -> Violation:
@@ -180,12 +181,12 @@ def _stale(found: Staleness, at: int, bounds: Any) -> Violation:
     read, newer = int(found.reads[place]), int(found.replaced_by[place])
     source = int(history.sessions.source[read])
     versions, behind = int(found.versions[place]), int(found.behind_ns[at])
-    declared = [f"{bounds[VERSIONS]:,} versions"] if VERSIONS in bounds else []
-    declared += [f"{bounds[TIME] / 1e6:.4g} ms"] if TIME in bounds else []
-    since = f", replaced at least {behind / 1e6:.4g} ms before" if behind >= 0 else ""
+    declared = [f"{bounds[VERSIONS]:,} version{'s' if bounds[VERSIONS] != 1 else ''}"] if VERSIONS in bounds else []
+    declared += [duration(bounds[TIME])] if TIME in bounds else []
+    since = f", replaced at least {duration(behind)} before" if behind >= 0 else ""
     text = (
         f"{history.name(read)} was {versions:,} version{'s' if versions > 1 else ''} behind{since}: "
-        f"{history.name(newer)} was done before it began; at most {' and '.join(declared)} are declared."
+        f"{history.name(newer)} was done before it began; declared: at most {' and '.join(declared)}."
     )
     proof = int(found.done_by[newer])
     events = {history.row(read): history.verb(read), history.row(newer): history.verb(newer)}
