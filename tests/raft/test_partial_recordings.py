@@ -206,3 +206,9 @@ def test_a_voter_that_applies_what_its_recorded_log_lacks_may_have_stored_it_in_
     assert events.check("commit-quorum").verdict is Verdict.VIOLATED
     events("n2", "apply", apply_index=1, apply_term=1)
     assert events.check("commit-quorum").verdict is Verdict.UNKNOWN
+
+
+def test_a_field_that_is_spelled_another_way_is_named() -> None:
+    builder = TraceBuilder(("n1",))
+    builder.add({"process": "n1", "kind": "internal", "name": "raft.become_leader", "raft.Term": 1})
+    assert check(builder.build(), "term-monotonic").reasons == ("raft.term is not recorded (raft.Term is)",)

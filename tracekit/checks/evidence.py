@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -95,8 +95,19 @@ def not_recorded(execution: Execution, *names: str) -> tuple[str, ...]:
             other = (
                 f" as {domain_fields()[name].type}, but as {describe(column)}" if wrong and column is not None else ""
             )
-            reasons.append(f"{name} is not recorded{other}")
+            reasons.append(f"{name} is not recorded{other}{'' if wrong else _spelled(name, columns)}")
     return tuple(reasons)
+
+
+def _spelled(name: str, columns: Iterable[str]) -> str:
+    """`` (raft.lastIndex is)`` where a field differs in capitals and underscores only."""
+    plain = _plain(name)
+    near = [column for column in columns if column != name and _plain(column) == plain]
+    return f" ({near[0]} is)" if near else ""
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
 
 
 def listed(names: Sequence[str]) -> str:

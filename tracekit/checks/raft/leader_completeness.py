@@ -79,7 +79,10 @@ def leader_completeness(execution: Execution, options: Options) -> CheckResult:
     reasons: tuple[str, ...] = ("committed logs diverge too much to follow them all",) if full else ()
     if len(unknown):
         who, term = history.who(int(leaders[unknown[0]])), int(history.term[leaders[unknown[0]]])
-        reasons += (f"the log of {times(len(unknown), 'leader')} is not recorded ({who} in term {term})",)
+        held = (
+            "" if logs.log[leaders[unknown[0]]] >= 0 else ", nor what it held at the start: raft.init, raft.last_index"
+        )
+        reasons += (f"the log of {times(len(unknown), 'leader')} is not recorded ({who} in term {term}{held})",)
     told = [_told(logs, int(leaders[b]), tuple(out[b].tolist()), places, nodes) for b in broken[:SHOWN].tolist()]
     return CheckResult(
         examined={"terms": len(leaders) - len(unknown)},
