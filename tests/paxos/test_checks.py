@@ -41,11 +41,17 @@ TWO_LEARNED = [row("a", "learn", value="x"), row("b", "learn", value="y")]
 
 
 def accepts(process: str, ballot: int, value: str) -> Row:
-    return row(process, "accepted", ballot=ballot, value=value, accepted_ballot=ballot, accepted_value=value)
+    return row(process, "accepted", "send", ballot=ballot, value=value, accepted_ballot=ballot, accepted_value=value)
+
+
+def proposes(process: str, ballot: int, value: str) -> list[Row]:
+    """It sends a request, having accepted the proposal itself."""
+    own = row(process, "accepted", ballot=ballot, value=value, accepted_ballot=ballot, accepted_value=value)
+    return [own, row(process, "accept", "send", ballot=ballot, value=value, message=ballot)]
 
 
 def promises(process: str, ballot: int, **fields: Any) -> Row:
-    return row(process, "promise", ballot=ballot, promised=ballot, **fields)
+    return row(process, "promise", "send", ballot=ballot, promised=ballot, **fields)
 
 
 def test_two_values_learned() -> None:
@@ -86,9 +92,9 @@ def test_a_value_that_nobody_put_forward() -> None:
 
 
 def test_a_value_put_forward_for_another_instance_is_not_enough() -> None:
-    learned = row("a", "learn", value="x", instance=2)
-    assert check(trace_of([row("c", "submit", value="x", instance=1), learned]), "validity").violations_total == 1
-    assert check(trace_of([SUBMIT, learned]), "validity").verdict is Verdict.HOLDS
+    proposed = row("a", "accept", "send", ballot=1, value="x", instance=2)
+    assert check(trace_of([row("a", "submit", value="x", instance=1), proposed]), "validity").violations_total == 1
+    assert check(trace_of([SUBMIT, proposed]), "validity").verdict is Verdict.HOLDS
 
 
 def test_a_promise_broken_and_a_promise_lowered() -> None:
@@ -142,23 +148,22 @@ def test_requests_sent_again_use_no_number_twice() -> None:
 
 
 def test_a_value_that_no_majority_leaves() -> None:
-    rows = [*ACCEPTORS, accepts("a", 1, "x"), accepts("b", 1, "x"),
-            row("c", "accept", "send", ballot=3, value="y", message=1)]  # fmt: skip
+    rows = [*ACCEPTORS, accepts("a", 1, "x"), accepts("b", 1, "x"), accepts("c", 0, "w"), *proposes("c", 3, "y")]
     (found,) = check(trace_of(rows), "value-choice").violations
     assert found.anomaly == "value-not-left-by-a-quorum"
     assert found.summary == (
         "c used y for ballot 3, though a and b had accepted x (ballot 1). Every majority "
         "of the 3 acceptors includes one of these."
     )
-    assert found.events[-1].event == "c:1"
-    rows[4] = accepts("b", 4, "x")  # not below 3: b and c leave the value free
+    assert found.events[-1].event == "c:3"
+    rows[4:6] = [accepts("b", 4, "x"), accepts("c", 0, "y")]  # not below 3: b and c leave the value
     assert check(trace_of(rows), "value-choice").violations_total == 0
 
 
 def test_an_acceptance_without_its_value_has_that_of_its_ballot() -> None:
-    request = row("a", "accept", "send", ballot=1, value="x", message=9)
+    request = row("d", "accept", "send", ballot=1, value="x", message=9)
     told = [row(p, "accepted", "send", ballot=1, message=i) for i, p in enumerate("ab")]
-    rows = [*ACCEPTORS, request, *told, row("c", "accept", "send", ballot=3, value="y", message=8)]
+    rows = [*ACCEPTORS, request, *told, accepts("c", 0, "w"), *proposes("c", 3, "y")]
     assert check(trace_of(rows), "value-choice").verdict is Verdict.VIOLATED
     del rows[3]
     found = check(trace_of(rows), "value-choice")
@@ -173,7 +178,7 @@ CHOSEN = [*ACCEPTORS, SUBMIT, promises("a", 1), promises("b", 1), accepts("a", 1
 
 def test_a_quorum_by_one_recorders_order() -> None:
     assert check(trace_of(indexed(CHOSEN)), "quorum").verdict is Verdict.HOLDS
-    early = [*CHOSEN[:7], CHOSEN[8], CHOSEN[7]]
+    early = [*CHOSEN[:7], CHOSEN[8], CHOSEN[7], accepts("c", 2, "x")]
     (found,) = check(trace_of(indexed(early)), "quorum").violations
     assert found.anomaly == "learned-without-quorum"
     assert found.facts["accepted"] == ["a"]
@@ -182,7 +187,8 @@ def test_a_quorum_by_one_recorders_order() -> None:
 
 
 def test_a_request_before_the_promises_of_a_majority() -> None:
-    rows = [*ACCEPTORS, promises("a", 1), row("a", "accept", "send", ballot=1, value="x", message=1), promises("b", 1)]
+    rows = [*ACCEPTORS, *(promises(name, 0) for name in "abc"), row("a", "promise", ballot=1, promised=1),
+            row("a", "accept", "send", ballot=1, value="x", message=1), promises("b", 1)]  # fmt: skip
     (found,) = check(trace_of(indexed(rows)), "quorum").violations
     assert found.anomaly == "proposed-without-quorum"
     assert found.facts["promised"] == ["a"]
@@ -194,7 +200,8 @@ def test_a_request_before_the_promises_of_a_majority() -> None:
 )
 def test_what_is_not_recorded_may_excuse(run: dict[str, Any]) -> None:
     rows = [SUBMIT, promises("a", 1), promises("b", 1), promises("c", 1), accepts("a", 1, "x"),
-            row("a", "learn", value="x"), accepts("b", 1, "x"), accepts("b", 2, "y"), accepts("a", 2, "y")]  # fmt: skip
+            row("a", "learn", value="x"), accepts("b", 1, "x"), accepts("b", 2, "y"), accepts("a", 2, "y"),
+            accepts("c", 0, "w")]  # fmt: skip
     assert check(trace_of(indexed(rows)), "quorum").verdict is Verdict.VIOLATED
     assert check(trace_of(indexed(rows)), "value-choice").verdict is Verdict.VIOLATED
     doubtful = trace_of(indexed(rows), **run)
@@ -282,24 +289,23 @@ def test_instances_that_cannot_be_read_leave_everything_open() -> None:
 
 
 def test_a_proposer_that_never_records_its_own_steps_may_have_taken_them() -> None:
+    others = [step for name in "abc" for step in (promises(name, 0), accepts(name, 0, "w"))]
     rows = [*ACCEPTORS, SUBMIT, row("a", "prepare", "send", ballot=3, message=1), promises("b", 3),
             row("a", "accept", "send", ballot=3, value="x", message=2), row("b", "accepted", ballot=3, value="x"),
-            row("a", "learn", value="x")]  # fmt: skip
+            row("a", "learn", value="x"), *others]  # fmt: skip
     found = check(trace_of(indexed(rows)), "quorum")
     assert found.verdict is Verdict.UNKNOWN
     assert found.violations_total == 0
     told = [*rows[:5], promises("a", 3), *rows[5:8], accepts("a", 3, "x"), *rows[8:]]
     assert check(trace_of(indexed(told)), "quorum").verdict is Verdict.HOLDS
-    other = [{**r, "paxos.value": "y"} if r["name"] == "paxos.accept" else r for r in rows]
-    assert check(trace_of(indexed(other)), "quorum").verdict is Verdict.VIOLATED, "it proposed another value"
-    elsewhere = [*rows, {**accepts("a", 9, "y"), "paxos.promised": 9}]
+    elsewhere = [*rows, row("a", "start_ballot", ballot=9, promised=9), *proposes("a", 9, "y")]
     assert check(trace_of(indexed(elsewhere)), "quorum").verdict is Verdict.VIOLATED, "it does record its own"
 
 
 IN_INSTANCE = [
     {**row, "paxos.instance": 1}
-    for row in (accepts("a", 5, "x"), accepts("b", 6, "y"), accepts("c", 7, "x"), row("a", "accept", "send", ballot=8,
-                value="y", message=1, peer="b"))
+    for row in (accepts("a", 5, "x"), accepts("b", 6, "y"), accepts("c", 7, "x"), row("d", "accept", "send", ballot=8,
+                value="y", message=1, peer="b"), accepts("b", 0, "y"))
 ]  # fmt: skip
 """A run of Paxos: of b and c, and of a and c, x is left to ballot 8; of a and b it is y."""
 
@@ -309,6 +315,7 @@ def test_an_acceptance_that_cannot_be_read_may_be_the_one_that_leaves_the_value(
     nameless = {k: v for k, v in IN_INSTANCE[1].items() if k != "paxos.instance"}
     rows = [*ACCEPTORS, IN_INSTANCE[0], nameless, *IN_INSTANCE[2:]]
     assert check(trace_of(rows), "value-choice").verdict is Verdict.UNKNOWN
+    assert check(trace_of([*ACCEPTORS, IN_INSTANCE[0], *IN_INSTANCE[2:4]]), "value-choice").verdict is Verdict.UNKNOWN
     cut = [*ACCEPTORS, IN_INSTANCE[0], *IN_INSTANCE[2:]]
     assert check(trace_of(cut), "value-choice").verdict is Verdict.VIOLATED
     assert check(replace(trace_of(cut), complete=False), "value-choice").verdict is Verdict.VIOLATED
@@ -316,13 +323,18 @@ def test_an_acceptance_that_cannot_be_read_may_be_the_one_that_leaves_the_value(
     assert check(replace(logs, complete=False), "value-choice").verdict is Verdict.UNKNOWN
 
 
+ACCEPTED_NOTHING = [accepts(name, 1, "x") for name in "abc"]
+"""Acceptors that show what they accept: of whatever else is learned, nobody has accepted it."""
+
+
 def test_a_file_that_lost_its_end_may_have_lost_who_put_a_value_forward() -> None:
-    trace = trace_of([SUBMIT, row("b", "learn", value="y")])  # two logs, one behind the other
+    used = [*ACCEPTED_NOTHING[:2], row("b", "learn", value="y"), ACCEPTED_NOTHING[2]]
+    trace = trace_of([SUBMIT, *used])  # logs, one behind the other
     assert check(trace, "validity").verdict is Verdict.VIOLATED
     found = check(replace(trace, complete=False), "validity")
     assert found.verdict is Verdict.UNKNOWN
     assert "not marked complete" in found.reasons[0]
-    written = trace_of([SUBMIT, row("b", "learn", value="y"), SUBMIT])
+    written = trace_of([SUBMIT, *used, SUBMIT])
     assert check(replace(written, complete=False), "validity").verdict is Verdict.VIOLATED
 
 
@@ -343,8 +355,10 @@ def test_receipts_that_nobody_records_leave_open_what_was_known() -> None:
     assert found.verdict is Verdict.UNKNOWN
     assert "no receipt of paxos.promise is recorded" in found.reasons[0]
     assert check(trace_of([*rows, heard, request]), "quorum").verdict is Verdict.VIOLATED
-    # promises that nobody gave cannot have been known
-    assert check(trace_of([*ACCEPTORS, *round_of("b", 1), request]), "quorum").verdict is Verdict.VIOLATED
+    # promises that nobody gave cannot have been known, where all acceptors show that they record them
+    alone = [*ACCEPTORS, *round_of("b", 1), request]
+    assert check(trace_of(alone), "quorum").verdict is Verdict.UNKNOWN
+    assert check(trace_of([*alone, promises("a", 0), promises("c", 0)]), "quorum").verdict is Verdict.VIOLATED
 
 
 def test_places_that_two_events_share_are_no_total_order() -> None:
@@ -360,8 +374,8 @@ def test_whom_requests_are_sent_to_is_an_acceptor_though_nothing_of_it_is_record
     rows = [
         accepts("a", 1, "x"),
         accepts("b", 1, "x"),
-        promises("c", 2),
-        row("c", "accept", "send", ballot=2, value="y"),
+        accepts("c", 0, "w"),
+        *proposes("c", 2, "y"),
     ]
     assert check(trace_of(rows), "value-choice").verdict is Verdict.VIOLATED
     found = check(trace_of([*asked, *rows]), "value-choice")
@@ -390,5 +404,7 @@ def test_a_method_tells_of_majorities_only_where_they_were_counted() -> None:
 
 
 def test_a_value_learned_and_never_proposed_is_told_as_learned() -> None:
-    (found,) = check(trace_of([SUBMIT, row("b", "learn", value="y")]), "validity").violations
+    learned = row("b", "learn", value="y")
+    assert check(trace_of([SUBMIT, learned]), "validity").verdict is Verdict.UNKNOWN
+    (found,) = check(trace_of([SUBMIT, *ACCEPTED_NOTHING, learned]), "validity").violations
     assert found.summary == "b learned that y is chosen, a value that nobody had put forward."

@@ -22,8 +22,8 @@ class Acceptors:
     ----------
     codes: processes whose steps are recorded, ascending.
     partial: those of them of which the recording is declared not to be whole.
-    silent_promises, silent_votes: those that propose and that never record a promise, or an acceptance: they may
-        promise their own ballots, or accept their own proposals, without a word.
+    silent_votes: those that propose and that never record an acceptance: they may accept their own proposals without a
+        word.
     unseen: how many more there are, of which nothing is recorded.
     declared: whether the run says who they are, or how many.
     reason: why they are not known; empty where they are.
@@ -31,7 +31,6 @@ class Acceptors:
 
     codes: Int64
     partial: Int64
-    silent_promises: Int64
     silent_votes: Int64
     unseen: int
     declared: bool
@@ -108,7 +107,6 @@ def _acceptors(history: PaxosHistory, codes: Int64, unseen: int, declared: bool,
     return Acceptors(
         codes,
         np.intersect1d(codes, partial),
-        np.setdiff1d(proposers, history.promises.process),
         np.setdiff1d(np.intersect1d(proposers, history.requests.process), history.acceptances.process),
         unseen,
         declared,

@@ -59,8 +59,9 @@ class PaxosHistory:
     promises: at acceptors, by state or by a promise sent.
     acceptances: at acceptors, by state or by the message that tells it; an acceptance without a value has that of the
         only proposal of its ballot.
-    requests: accept requests sent; proposals: those received and what acceptors accepted as well.
+    requests, received: accept requests sent, and those received; proposals: both, and what acceptors accepted.
     starts: ballots begun; prepares: prepare requests sent.
+    answers: receipts of messages that tell of a promise or of an acceptance, with whatever they have.
     learned, submitted: values.
     useless: what cannot be read for want of a field, in words: by what it is.
     """
@@ -72,9 +73,11 @@ class PaxosHistory:
     promises: Steps
     acceptances: Steps
     requests: Steps
+    received: Steps
     proposals: Steps
     starts: Steps
     prepares: Steps
+    answers: Steps
     learned: Steps
     submitted: Steps
     useless: dict[str, str]
@@ -131,9 +134,10 @@ def paxos_history(execution: Execution) -> PaxosHistory:
     requests = reader.steps(is_request & sent, ballot, value)
     starts = reader.steps(reader.named("paxos.start_ballot"), ballot, value)
     prepares = reader.steps(reader.named("paxos.prepare") & sent, ballot, value)
+    answers = reader.steps(reader.named("paxos.promise", "paxos.accepted") & reader.kinds(Kind.RECEIVE), ballot, value)
     learned = reader.steps(reader.named("paxos.learn"), ballot, value)
     submitted = reader.steps(reader.named("paxos.submit"), ballot, value)
-    found, useless = {}, {}
+    found, useless, none = {}, {}, np.empty(0, np.int64)
     for name, steps, instance, needs_ballot, needs_value in (
         ("promises", promises, False, True, False),
         ("acceptances", acceptances, True, True, False),
@@ -144,17 +148,18 @@ def paxos_history(execution: Execution) -> PaxosHistory:
         ("learned", learned, True, False, True),
         ("submitted", submitted, False, False, True),
     ):
-        found[name], lost = _usable(steps, instance, needs_ballot, needs_value)
+        unnamed = reader.unnamed if name in ("promises", "starts", "prepares") else none
+        found[name], lost = _usable(steps, instance, needs_ballot, needs_value, unnamed)
         if lost:
             useless[name] = f"{times(lost, 'event')} ({_WORDS[name]}) cannot be read: {_NEEDS[name]} is missing there"
-    proposals = _together(found["requests"], found.pop("received"))
+    proposals = _together(found["requests"], found["received"])
     acceptances = _valued(found.pop("acceptances"), proposals)
     if bool((acceptances.value == NONE).any()):
         count = int((acceptances.value == NONE).sum())
         useless["values"] = f"of {times(count, 'acceptance')} it is not recorded which value it is (paxos.value)"
     return PaxosHistory(
         execution, reader.ballots, reader.values, reader.instances, acceptances=acceptances,
-        proposals=_together(proposals, acceptances[acceptances.value >= 0]), useless=useless, **found,
+        proposals=_together(proposals, acceptances[acceptances.value >= 0]), answers=answers, useless=useless, **found,
     )  # fmt: skip
 
 
@@ -164,9 +169,10 @@ _WORDS = {
     "learned": "values learned", "submitted": "values put forward",
 }  # fmt: skip
 _NEEDS = {
-    "promises": "paxos.ballot", "acceptances": "paxos.ballot or paxos.instance",
+    "promises": "paxos.ballot or paxos.instance", "acceptances": "paxos.ballot or paxos.instance",
     "requests": "paxos.ballot, paxos.value or paxos.instance",
-    "received": "paxos.ballot, paxos.value or paxos.instance", "starts": "paxos.ballot", "prepares": "paxos.ballot",
+    "received": "paxos.ballot, paxos.value or paxos.instance", "starts": "paxos.ballot or paxos.instance",
+    "prepares": "paxos.ballot or paxos.instance",
     "learned": "paxos.value or paxos.instance", "submitted": "paxos.value",
 }  # fmt: skip
 
@@ -197,6 +203,14 @@ class _Reader:
         if self.single:
             self.instance = np.zeros(len(trace), np.int64)
         self.instances = tuple(names) or ("",)
+
+    @cached_property
+    def unnamed(self) -> Int64:
+        """Processes that leave out the instance where there must be one: what they say of none is not about all."""
+        if self.single:
+            return np.empty(0, np.int64)
+        needed = self.named("paxos.accept", "paxos.accepted", "paxos.learn") & self.events
+        return np.unique(self.execution.trace.process[needed & (self.instance == NONE)]).astype(np.int64)
 
     def number(self, name: str) -> Int64:
         """Ranks of a column of ballots; `NONE` where absent."""
@@ -245,9 +259,9 @@ def _codes(column: Column | None, n: int, codes: dict[str, int]) -> Int64:
     return out
 
 
-def _usable(steps: Steps, instance: bool, ballot: bool, value: bool) -> tuple[Steps, int]:
-    """The steps that have what is needed, and how many have not."""
-    good = np.ones(len(steps), np.bool_)
+def _usable(steps: Steps, instance: bool, ballot: bool, value: bool, unnamed: Int64) -> tuple[Steps, int]:
+    """The steps that have what is needed, and how many have not. unnamed: whose steps need an instance in any case."""
+    good = (steps.instance >= 0) | ~np.isin(steps.process, unnamed)
     for needed, codes in ((instance, steps.instance), (ballot, steps.ballot), (value, steps.value)):
         good &= (codes >= 0) | (not needed)
     return steps[good], int((~good).sum())

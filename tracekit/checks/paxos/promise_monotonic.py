@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracekit.checks.evidence import SHOWN, recorded
+from tracekit.checks.evidence import SHOWN, listed, recorded
 from tracekit.checks.paxos.evidence import paxos_check, violation
 from tracekit.checks.paxos.history import NONE, Bool, Int64, PaxosHistory, Steps, distinct, firsts, paxos_history
 from tracekit.execution import Execution, Options
@@ -32,8 +32,9 @@ def promise_monotonic(execution: Execution, options: Options) -> CheckResult:
         acceptances (paxos.accepted) that it sends, with paxos.ballot. paxos.instance where there are several.
 
     Cannot see
-        A promise that was not recorded. Where a process records messages only, a promise or an acceptance that it
-        tells of again is taken for the first one.
+        A promise that was not recorded; where an acceptor records acceptances and no promise at all, the answer is
+        unknown. Where a process records messages only, a promise or an acceptance that it tells of again is taken for
+        the first one.
 
     Cost
         Sorting the steps of the acceptors.
@@ -48,6 +49,7 @@ def promise_monotonic(execution: Execution, options: Options) -> CheckResult:
     reasons = history.doubts("promises", "acceptances")
     if not len(promises):
         return CheckResult(reasons=reasons or _unrecorded(history), applicable=False)
+    reasons += _unbound(history, promises, acceptances)
     before = _promised_before(history, promises, acceptances)
     lowered, broken = promises.ballot < before[: len(promises)], acceptances.ballot < before[len(promises) :]
     row = np.concatenate([promises.row[lowered], acceptances.row[broken]])
@@ -76,6 +78,15 @@ def promise_monotonic(execution: Execution, options: Options) -> CheckResult:
 
 def _unrecorded(history: PaxosHistory) -> tuple[str, ...]:
     return ("no promise is recorded (paxos.promised, paxos.promise)",) if len(history.acceptances) else ()
+
+
+def _unbound(history: PaxosHistory, promises: Steps, acceptances: Steps) -> tuple[str, ...]:
+    """Acceptors of which acceptances are recorded and no promise: nothing that they did was looked at."""
+    without = np.setdiff1d(acceptances.process, promises.process)
+    if not len(without):
+        return ()
+    names = [str(history.execution.trace.processes[code]) for code in without[:SHOWN].tolist()]
+    return (f"no promise of {listed(names)} is recorded, so whether what it accepted broke one is not known",)
 
 
 def _own(history: PaxosHistory) -> tuple[Steps, Steps]:

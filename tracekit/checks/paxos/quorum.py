@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from tracekit.checks.doubts import torn
 from tracekit.checks.evidence import SHOWN, listed
 from tracekit.checks.paxos.acceptors import Acceptors, acceptors
 from tracekit.checks.paxos.evidence import paxos_check, violation
-from tracekit.checks.paxos.history import NONE, Bool, Int64, PaxosHistory, Steps, distinct, firsts, paxos_history, shown
+from tracekit.checks.paxos.history import NONE, PaxosHistory, Steps, firsts, paxos_history, shown
 from tracekit.checks.paxos.order import Order, order
+from tracekit.checks.paxos.quorum_rules import Accepted, Promised
 from tracekit.execution import Execution, Options
 from tracekit.results import CheckResult, Violation
 
@@ -38,10 +38,14 @@ def quorum(execution: Execution, options: Options) -> CheckResult:
 
     Cannot see
         Quorums other than majorities. A first ballot that needs no promises by agreement: record paxos.promised of it
-        when acceptors start. An acceptor of which nothing is recorded is taken as if it might have promised and
-        accepted, and so is a proposer that never records its own promise, or its own acceptance: where that would
-        decide, the answer is unknown. So it is where promises or acceptances are sent and nobody ever records the
-        receipt of one: what was known is then not known.
+        when acceptors start. What is not recorded is evidence only where its process demonstrably records such events.
+        A proposer does so of promises where it records the receipt of any; a learner of acceptances where it learns the
+        value upon the receipt of one of that value. Elsewhere only a request or value is a breach that too few
+        acceptors can have promised or accepted before, whatever was known. An acceptor demonstrably records promises
+        (acceptances) where it records one at the receipt of a request, at its answer, or for another's ballot; and,
+        if it has ballots of its own, one for these; and nobody receives one from it that it does not record. Any other
+        acceptor may have promised and accepted. Single events left out of a sort that their process does record
+        look as if they had not happened.
 
     Cost
         Accept requests and values learned, times acceptors.
@@ -64,36 +68,24 @@ def quorum(execution: Execution, options: Options) -> CheckResult:
     examined: dict[str, int] = {}
     told: list[Violation] = []
     total = 0
-    for unit, steps, evidence, doubt in (
-        ("accept requests", requests, history.promises, "promises"),
-        ("values learned", learned, history.acceptances, "acceptances"),
-    ):
-        if not len(steps):
+    promised, accepted = (
+        Promised(execution, requests, history.promises),
+        Accepted(execution, learned, history.acceptances),
+    )
+    for rule, tell in ((promised, _told_request), (accepted, _told_learned)):
+        if not len(rule.events):
             continue
-        if not len(evidence):
-            reasons += history.doubts(doubt) or (f"no {doubt} are recorded, so {unit} cannot be judged",)
+        if not len(rule.steps):
+            reasons += history.doubts(rule.sort) or (f"no {rule.sort} are recorded, so {rule.unit} cannot be judged",)
             continue
-        certain = history.promises is evidence or "values" not in history.useless
-        counted = _promised if evidence is history.promises else _accepted
-        count = counted(group, causal, evidence, steps)
-        # Where receipts are not recorded, whatever stands anywhere in the recording may have been known
-        most = counted(group, None, evidence, steps) if causal.unheard else count
-        silent = _silent(history, group, steps, evidence is history.promises)
-        possible = most + silent + group.unseen + len(group.partial) >= group.majority
-        excused = possible | (not causal.whole) | (not certain) | (doubt in history.useless)
-        excused |= bool(torn(execution))
-        broken, unsure = np.flatnonzero((count < group.majority) & ~excused), (count < group.majority) & excused
-        examined[unit] = len(steps) - int(unsure.sum())
-        total += len(broken)
-        if unsure.any():
-            at = execution.trace.event(int(steps.row[np.flatnonzero(unsure)[0]]))
-            why = f"{int(unsure.sum())} of {len(steps)} {unit} cannot be judged, as at {at}"
-            lost = f"too many {doubt} before it may not be recorded"
-            if causal.unheard:
-                lost = f"no receipt of {' or '.join(causal.unheard)} is recorded, so what was known there is not known"
-            reasons += (f"{why}: {lost}",)
-        tell = _told_request if evidence is history.promises else _told_learned
-        told += [tell(history, group, causal, steps, int(b)) for b in broken[: SHOWN - len(told)]]
+        found = rule.judge()
+        examined[rule.unit] = len(rule.events) - len(found.unsure)
+        total += len(found.broken)
+        if len(found.unsure):
+            at = execution.trace.event(int(rule.events.row[found.unsure[0]]))
+            count = f"{len(found.unsure)} of {len(rule.events)} {rule.unit} cannot be judged, as at {at}"
+            reasons += (f"{count}: {found.why}",)
+        told += [tell(history, group, causal, rule.events, int(b)) for b in found.broken[: SHOWN - len(told)]]
     return CheckResult(
         examined=examined,
         violations=tuple(told),
@@ -102,67 +94,6 @@ def quorum(execution: Execution, options: Options) -> CheckResult:
         rests_on=group.rests_on + causal.rests_on,
         method=f"promises and acceptances before each event, {causal.method}",
     )
-
-
-def _silent(history: PaxosHistory, group: Acceptors, steps: Steps, promises: bool) -> Int64:
-    """How many acceptors may have promised their own ballot, or accepted their own proposal, without a word."""
-    if promises:
-        return np.isin(steps.process, group.silent_promises).astype(np.int64)
-    own = history.requests[np.isin(history.requests.process, group.silent_votes)]
-    own = own[firsts(own.instance, own.value, own.process)]
-    _, news = _pairs((own.instance, own.value), (steps.instance, steps.value))
-    return np.bincount(news, minlength=len(steps)).astype(np.int64)
-
-
-def _promised(group: Acceptors, causal: Order | None, promises: Steps, requests: Steps) -> Int64:
-    """How many acceptors had promised the ballot of each request before it, for its instance or for all; without an
-    order, before it or not."""
-    mine = promises[group.among(promises.process) >= 0]
-    mine = mine[firsts(mine.instance, mine.ballot, mine.process)]
-    own = _pairs((mine.instance, mine.ballot), (requests.instance, requests.ballot))
-    for_all = mine.instance == NONE
-    both = _pairs((mine.ballot[for_all],), (requests.ballot,))
-    promise = np.concatenate([own[0], np.flatnonzero(for_all)[both[0]]])
-    request = np.concatenate([own[1], both[1]])
-    return _before(causal, mine, promise, requests, request, mine.process)
-
-
-def _accepted(group: Acceptors, causal: Order | None, acceptances: Steps, learned: Steps) -> Int64:
-    """How many acceptors had accepted each value learned before it, under the ballot that has most; without an order,
-    before it or not."""
-    mine = acceptances[group.among(acceptances.process) >= 0]
-    mine = mine[firsts(mine.instance, mine.value, mine.ballot, mine.process)]
-    vote, news = _pairs((mine.instance, mine.value), (learned.instance, learned.value))
-    there = _known(causal, mine.row[vote], learned.row[news])
-    keys, key = distinct(news[there], mine.ballot[vote[there]])
-    out = np.zeros(len(learned), np.int64)
-    np.maximum.at(out, keys[:, 0], np.bincount(key, minlength=len(keys)))
-    return out
-
-
-def _known(causal: Order | None, first: Int64, second: Int64) -> Bool:
-    return np.ones(len(first), np.bool_) if causal is None else causal.before(first, second)
-
-
-def _before(causal: Order | None, steps: Steps, step: Int64, events: Steps, event: Int64, who: Int64) -> Int64:
-    """How many different processes have a step before each event, of pairs of steps and events."""
-    there = _known(causal, steps.row[step], events.row[event])
-    keys, _ = distinct(event[there], who[step[there]])
-    return np.bincount(keys[:, 0], minlength=len(events)).astype(np.int64)
-
-
-def _pairs(first: tuple[Int64, ...], second: tuple[Int64, ...]) -> tuple[Int64, Int64]:
-    """Every pair of positions at which two groups of columns agree. O(n log n + pairs)."""
-    count = len(first[0])
-    _, key = distinct(*(np.append(a, b) for a, b in zip(first, second, strict=True)))
-    order = np.argsort(key[:count], kind="stable")
-    sorted_keys = key[:count][order]
-    low = np.searchsorted(sorted_keys, key[count:], side="left")
-    high = np.searchsorted(sorted_keys, key[count:], side="right")
-    length = high - low
-    right = np.repeat(np.arange(len(second[0])), length)
-    offset = np.arange(int(length.sum())) - np.repeat(np.cumsum(length) - length, length)
-    return order[np.repeat(low, length) + offset], right
 
 
 def _told_request(history: PaxosHistory, group: Acceptors, causal: Order, requests: Steps, at: int) -> Violation:

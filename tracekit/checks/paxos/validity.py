@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tracekit.checks.doubts import not_covered, torn
-from tracekit.checks.evidence import SHOWN, times
+from tracekit.checks.evidence import SHOWN, listed, times
+from tracekit.checks.paxos.acceptors import acceptors
+from tracekit.checks.paxos.demonstrated import ballot_owners, demonstrated_acceptances
 from tracekit.checks.paxos.evidence import paxos_check, violation
 from tracekit.checks.paxos.history import NONE, Bool, Int64, PaxosHistory, Steps, distinct, paxos_history, shown
 from tracekit.execution import Execution, Options
@@ -33,7 +35,11 @@ def validity(execution: Execution, options: Options) -> CheckResult:
         paxos.learn.
 
     Cannot see
-        Whether a value was put forward before it was proposed; values are compared by their digests.
+        Whether a value was put forward before it was proposed; values are compared by their digests. Where a process
+        that proposes never records paxos.submit, a value may have been put forward unseen, and so may one that was
+        proposed unseen: that was accepted, or, where a majority of the acceptors does not demonstrably record what it
+        accepts, learned, and of which no paxos.accept is recorded. The answer is unknown then. A single
+        paxos.submit left out looks as if it had not happened.
 
     Cost
         Sorting the values by instance.
@@ -57,13 +63,11 @@ def validity(execution: Execution, options: Options) -> CheckResult:
     known = _known(keys, told)
     broken = np.flatnonzero(~known)
     lost = history.doubts("submitted")
-    partial = not_covered(execution)
-    cut = torn(execution)
-    if len(broken) and (partial or lost or cut):
+    excuse = (lost[0] if lost else _excuse(history, keys[broken])) if len(broken) else ""
+    if excuse:
         row = int(used.row[group == broken[0]][0])
         at, name = execution.trace.event(row), shown([history.values[int(keys[broken[0], 1])]])
-        why = f"nobody is recorded to have put {name} forward ({at}), but "
-        why += lost[0] if lost else cut or f"{execution.trace.processes[partial[0]]} is not recorded from start to end"
+        why = f"nobody is recorded to have put {name} forward ({at}), but {excuse}"
         return CheckResult(examined={"values": len(keys)}, reasons=(why, *doubts))
     return CheckResult(
         examined={"values": len(keys)},
@@ -72,6 +76,43 @@ def validity(execution: Execution, options: Options) -> CheckResult:
         reasons=doubts,
         method=f"values by instance, against {times(len(told), 'event')} that put one forward",
     )
+
+
+def _excuse(history: PaxosHistory, broken: Int64) -> str:
+    """Why the values of some (instance, value) may have been put forward without a record; empty where they were not.
+
+    Whoever proposes was asked for it, or passes on what an earlier proposer was asked for; and anybody may have asked.
+    So it takes the record of all proposers.
+    """
+    execution = history.execution
+    partial = not_covered(execution)
+    if partial:
+        return f"{execution.trace.processes[partial[0]]} is not recorded from start to end"
+    cut = torn(execution)
+    if cut:
+        return cut
+    proposers = execution.derive(ballot_owners)
+    silent = np.setdiff1d(proposers[:, 0], history.submitted.process)
+    if len(silent):
+        names = [str(execution.trace.processes[code]) for code in silent[:SHOWN].tolist()]
+        return f"{listed(names)} proposed and never recorded that a value was put forward (paxos.submit)"
+    unsent = broken[~_known(broken, _together(history.requests, history.received))]
+    accepted = unsent[_known(unsent, history.acceptances)]
+    if len(accepted) or (len(unsent) and _unaccepted(execution)):
+        name = history.values[int((accepted if len(accepted) else unsent)[0, 1])]
+        return f"it is not recorded who proposed {shown([name])} (paxos.accept)"
+    return ""
+
+
+def _unaccepted(execution: Execution) -> bool:
+    """Whether a value may have been chosen of which no acceptance is recorded."""
+    group = execution.derive(acceptors)
+    doubtful = execution.derive(demonstrated_acceptances).doubtful(group)
+    return bool(group.reason) or not group.count or len(doubtful) + group.unseen >= group.majority
+
+
+def _together(first: Steps, second: Steps) -> Steps:
+    return Steps(*(np.concatenate([getattr(first, a), getattr(second, a)]) for a in Steps.__dataclass_fields__))
 
 
 def _known(keys: Int64, told: Steps) -> Bool:

@@ -7,6 +7,7 @@ import numpy as np
 from tracekit.checks.doubts import torn
 from tracekit.checks.evidence import SHOWN, listed, times
 from tracekit.checks.paxos.acceptors import Acceptors, acceptors
+from tracekit.checks.paxos.demonstrated import demonstrated_acceptances, unrecorded
 from tracekit.checks.paxos.evidence import paxos_check, violation
 from tracekit.checks.paxos.history import NONE, Bool, Int64, PaxosHistory, Steps, distinct, firsts, paxos_history, shown
 from tracekit.execution import Execution, Options
@@ -46,7 +47,10 @@ def value_choice(execution: Execution, options: Options) -> CheckResult:
     Cannot see
         Whether the proposer knew what it had to (that is paxos.quorum). Quorums other than majorities. An acceptor of
         which nothing is recorded, or which proposes and never records an acceptance, is taken as if it might have
-        accepted the very proposal that excuses the value.
+        accepted the very proposal that excuses the value. So is every acceptor that does not demonstrably record what
+        it accepts: that records no acceptance at the receipt of a request, at its answer, or for another's ballot; or
+        none for its own, if it proposes; or from which somebody receives one that it does not record. Then the answer
+        is unknown. Single acceptances left out look as if they had not happened.
 
     Cost
         Proposals times acceptors, times the logarithm of the acceptances.
@@ -62,6 +66,8 @@ def value_choice(execution: Execution, options: Options) -> CheckResult:
         return CheckResult(reasons=reasons, applicable=False)
     if group.reason:
         return CheckResult(reasons=(group.reason,))
+    if not len(history.acceptances):
+        return CheckResult(reasons=reasons or ("no acceptance is recorded, so nothing can be said to bind a proposal",))
     proposals = proposals[firsts(proposals.instance, proposals.ballot, proposals.value)]
     votes = history.acceptances
     votes = votes[group.among(votes.process) >= 0]
@@ -72,12 +78,14 @@ def value_choice(execution: Execution, options: Options) -> CheckResult:
     allowed[~free] = _has_value(group, votes, silent, proposals[~free], bound[~free])
     # An acceptance that cannot be read, or that was cut off, may be the one that a majority leaves the value by
     certain &= not torn(execution) and "acceptances" not in history.useless
+    unshown = unrecorded(execution, execution.derive(demonstrated_acceptances), "acceptances")
+    certain &= not unshown
     broken = np.flatnonzero(~allowed & certain)
     open_ones = np.flatnonzero(~allowed & ~certain)
     if len(open_ones):
         at = execution.trace.event(int(proposals.row[open_ones[0]]))
         unjudged = f"{times(len(open_ones), 'proposal')} of {len(proposals)} cannot be judged, as at {at}"
-        reasons += (f"{unjudged}: of too many acceptors it is not recorded what they had accepted",)
+        reasons += (f"{unjudged}: {unshown or 'of too many acceptors it is not recorded what they had accepted'}",)
     return CheckResult(
         examined={"proposals": len(proposals) - len(open_ones)},
         violations=tuple(_told(history, group, votes, proposals, int(b)) for b in broken[:SHOWN]),
