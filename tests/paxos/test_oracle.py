@@ -116,7 +116,9 @@ def nonsense(draw: st.DrawFn) -> list[Row]:
             row["kind"] = "internal"
         row |= {"name": f"paxos.{name}", "paxos.ballot": draw(st.integers(0, 4))}
         row["paxos.value"] = draw(st.sampled_from("xyz"))
-        if not single and (name not in ("start_ballot", "prepare", "promise", "submit") or draw(st.booleans())):
+        phase_1 = name in ("start_ballot", "prepare", "promise")  # of one ballot it is about one instance, or about all
+        one = bool(row["paxos.ballot"] % 2) if phase_1 else name != "submit" or draw(st.booleans())
+        if not single and one:
             row["paxos.instance"] = draw(st.integers(1, 2))
         if draw(st.integers(0, 3)) == 0:
             row["paxos.promised"] = draw(st.integers(0, 4))

@@ -206,11 +206,18 @@ class _Reader:
 
     @cached_property
     def unnamed(self) -> Int64:
-        """Processes that leave out the instance where there must be one: what they say of none is not about all."""
+        """Processes that leave out the instance where there must be one, or where phase 1 of the same ballot has one:
+        what they say of none is not about all."""
         if self.single:
             return np.empty(0, np.int64)
-        needed = self.named("paxos.accept", "paxos.accepted", "paxos.learn") & self.events
-        return np.unique(self.execution.trace.process[needed & (self.instance == NONE)]).astype(np.int64)
+        process = self.execution.trace.process
+        nameless = (self.instance == NONE) & self.events
+        needed = self.named("paxos.accept", "paxos.accepted", "paxos.learn") & nameless
+        ballot = self.number("paxos.ballot")
+        first = self.named("paxos.start_ballot", "paxos.prepare", "paxos.promise") & (ballot != NONE)
+        about_one = np.unique(ballot[first & (self.instance != NONE)])
+        needed |= first & nameless & np.isin(ballot, about_one)
+        return np.unique(process[needed]).astype(np.int64)
 
     def number(self, name: str) -> Int64:
         """Ranks of a column of ballots; `NONE` where absent."""
