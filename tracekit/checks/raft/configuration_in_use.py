@@ -8,7 +8,7 @@ from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN, times
 from tracekit.checks.raft.configuration import configurations
 from tracekit.checks.raft.evidence import by_role, not_recorded, violation
-from tracekit.checks.raft.history import UNKNOWN, Bool, Int64, configurations_occur, raft_history
+from tracekit.checks.raft.history import UNKNOWN, Bool, Int64, RaftHistory, configurations_occur, raft_history
 from tracekit.checks.raft.leader_commits import leader_commits
 from tracekit.checks.raft.logged import LoggedConfigurations, logged_configurations
 from tracekit.execution import Execution, Options
@@ -71,8 +71,14 @@ def configuration_in_use(execution: Execution, options: Options) -> CheckResult:
         violations=tuple(_told(logged, int(place)) for place in broken[:SHOWN]),
         violations_total=len(broken),
         reasons=reasons,
+        rests_on=_assumed(history),
         method=f"configuration in use at each decision; in effect once {'applied' if logged.late else 'in the log'}",
     )
+
+
+def _assumed(history: RaftHistory) -> tuple[str, ...]:
+    told = history.recorded("raft.effective")
+    return () if told else ("configurations: in effect once in the log (assumed: raft.effective is not recorded)",)
 
 
 def _at_once(logged: LoggedConfigurations, places: Int64) -> tuple[Bool, Bool]:
