@@ -138,7 +138,8 @@ def _by_copy(row: Int64, process: Int64, machine: Int64, stops: Bool) -> tuple[I
     its process keeps."""
     if not (machine != NONE).any():
         return row, machine
-    kept = np.unique(np.stack([process, machine])[:, machine != NONE], axis=1)
+    machines = int(machine.max()) + 1
+    kept = np.divmod(np.unique((process * machines + machine)[machine != NONE]), machines)
     low, high = np.searchsorted(kept[0], process, "left"), np.searchsorted(kept[0], process, "right")
     of_each = stops & (machine == NONE) & (high > low)
     counts = np.where(of_each, high - low, 1)
