@@ -45,6 +45,48 @@ def test_a_state_that_messages_exclude_does_not() -> None:
     assert next(c for c in result.required if c.check == "predicate.never").verdict is Verdict.HOLDS
 
 
+@pytest.mark.parametrize("never", [True, False])
+def test_a_message_that_is_not_known_as_one_excuses(never: bool) -> None:
+    """Without ids nobody knows that n2 was told: an order that would avoid the state, or one in which it may be."""
+    told = two_leaders(told=True)
+    nameless = replace(told, columns={k: v for k, v in told.columns.items() if k != "message"})
+    if never:
+        options = Options(never=(TWO,))
+    else:
+        options = Options(inevitable=('raft.role["n1"] == "follower" and raft.role["n2"] == None',))
+    for trace, verdict in ((nameless, Verdict.UNKNOWN), (told, Verdict.HOLDS)):
+        result = analyze(trace, check=["predicate"], options=options)
+        (found,) = (c for c in result.required if c.check.startswith("predicate"))
+        assert found.verdict is verdict
+        assert verdict is Verdict.HOLDS or "n2:0" in found.reasons[0]
+
+
+def test_receives_of_others_excuse_nothing() -> None:
+    """Each send of the two has its receive: what n2 received from elsewhere is none of them."""
+    builder = TraceBuilder(["n1", "n2", "n3"])
+    builder.add({"process": "n2", "kind": "receive"})
+    builder.add({"process": "n2", "kind": "internal", "raft.role": "leader"})
+    builder.add({"process": "n1", "kind": "internal", "raft.role": "leader"})
+    builder.add({"process": "n1", "kind": "internal", "raft.role": "follower"})
+    builder.add({"process": "n1", "kind": "send", "message": 1})
+    builder.add({"process": "n3", "kind": "receive", "message": 1})
+    result = analyze(builder.build(), check=["predicate"], options=Options(never=(TWO,)))
+    assert next(c for c in result.required if c.check == "predicate.never").verdict is Verdict.VIOLATED
+
+
+def test_a_later_copy_that_may_have_arrived_excuses() -> None:
+    builder = TraceBuilder(["n1", "n2"])
+    builder.add({"process": "n1", "kind": "send", "message": 1})
+    builder.add({"process": "n1", "kind": "internal", "raft.role": "leader"})
+    builder.add({"process": "n1", "kind": "internal", "raft.role": "follower"})
+    builder.add({"process": "n1", "kind": "send", "message": 1})
+    builder.add({"process": "n2", "kind": "receive", "message": 1})
+    builder.add({"process": "n2", "kind": "internal", "raft.role": "leader"})
+    result = analyze(builder.build(), check=["predicate"], options=Options(never=(TWO,)))
+    found = next(c for c in result.required if c.check == "predicate.never")
+    assert found.verdict is Verdict.UNKNOWN and "later copy" in found.reasons[0]
+
+
 @pytest.mark.parametrize(
     ("expression", "verdict"),
     [

@@ -218,6 +218,7 @@ def test_many_processes_and_events() -> None:
     ("text", "column", "words"),
     [
         ('raft.role["n1"] = "leader"', 17, "cannot be read"),
+        ('raft.role["n1"] == ', 19, "it ends too early"),
         ('raft.role == "leader"', 1, "at which process"),
         ('count(raft.role["a"] == "leader") > 1', 7, "carry no process"),
         ("count(raft.role == 'x')", 1, "a condition is expected"),

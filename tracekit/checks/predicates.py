@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from tracekit.checks.channel import may_miss_events
 from tracekit.execution import Execution, Options
+from tracekit.order.cuts import unjoined
 from tracekit.order.expressions import fields_of, parse
 from tracekit.order.predicates import Detection, definitely, possibly
 from tracekit.registry import check
@@ -42,8 +43,8 @@ def never(execution: Execution, options: Options) -> CheckResult:
     Cannot see
         States between two recorded events of a process: fields change where they are recorded. A field keeps its value
         through a crash: write `and up`, where a crashed process should not count. Where rows, or fields that matter,
-        were set aside, or a process's start is not recorded, a message may be missing that forbids the state: then a
-        verdict is unknown.
+        were set aside, a process's start is not recorded, or receives and sends are not joined (they carry no id), a
+        message that nobody knows may forbid the state: then a verdict is unknown.
 
     Cost
         Conditions on single processes, combined by and, or, not and count: O(n + p^2 m) for m stretches of true states.
@@ -87,7 +88,8 @@ def inevitable(execution: Execution, options: Options) -> CheckResult:
 
     Cannot see
         States between two recorded events of a process. Whether the state lasted. Where events may be missing, these
-        may have fulfilled it: then a verdict is unknown.
+        may have fulfilled it; where receives and sends are not joined, a message may rule out the order that avoids it:
+        then a verdict is unknown.
 
     Cost
         One conjunction of conditions on single processes: O(n + p^2 m) for m stretches of true states. Anything else:
@@ -115,9 +117,16 @@ def _excused(execution: Execution, text: str, found: Detection, yes: bool) -> De
     why = trace.set_aside.spoiling(lambda name: name in text or name in {"message", "vclock", "peer", "time_ns"})
     if not why and yes and found.answer:
         late = sorted(name for name, ends in trace.run.coverage.items() if ends.get("start") is False)
-        why = f"the start of {', '.join(late[:3])} is not recorded" if late else ""
+        why = (
+            f"the start of {', '.join(late[:3])} is not recorded"
+            if late
+            else unjoined(execution.happens_before, found.cut)
+        )
     elif not why and not yes and found.answer is False:
         why = may_miss_events(trace)
+        if not why and (why := unjoined(execution.happens_before)):
+            never = possibly(execution, text, budget_s=execution.options.budget_s).answer is False
+            why = "" if never else why  # what no order of events reaches, no message can make certain
     if not why or found.answer is None:
         return found
     seen = "some state fulfils it" if found.answer else "no state fulfils it"

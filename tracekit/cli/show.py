@@ -112,6 +112,7 @@ def _around(execution: Execution, event: str) -> str:
 
 
 def _state(execution: Execution, expression: str, found: Detection) -> str:
+    from tracekit.order.cuts import unjoined
     from tracekit.order.expressions import fields_of, parse
     from tracekit.report.terminal import clean
     from tracekit.trace.schema import NEMESIS
@@ -124,6 +125,8 @@ def _state(execution: Execution, expression: str, found: Detection) -> str:
         lines += [f"              {found.reason}"] if found.reason else []
     else:
         lines += ["POSSIBLE      the run may have been in this state"]
+        doubt = unjoined(execution.happens_before, found.cut)
+        lines += [clean(f"              but {doubt}")] if doubt else []
     cut = found.cut or found.asynchronous
     if cut is not None:
         states = {name: s for name, s in replace(found, cut=cut).states().items() if name != NEMESIS}

@@ -210,7 +210,9 @@ class Binder:
             isinstance(value, bool) if kind == "bool" else isinstance(value, str) if kind == "text" else _number(value)
         )
         if value is None or not fits or (ordered and kind != "number"):
-            wanted = {"text": "== or != with a text", "bool": "== or != with True or False"}.get(kind, "a number")
+            wanted = {"text": "== or != with a text", "bool": "== or != with True or False"}.get(
+                kind, "a number below 2^63"
+            )
             summary = f"{comparison.left.name} is a {kind}; it cannot be compared so"
             mistake(self.text, comparison.right.at, summary, want=wanted)
         if isinstance(value, str):

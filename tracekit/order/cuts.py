@@ -279,3 +279,28 @@ def count_consistent_cuts(low: Cut, high: Cut, limit: int = 100_000) -> int | No
         if count > limit:
             return None
     return count
+
+
+def unjoined(order: HappensBefore, cut: Cut | None = None) -> str:
+    """Why a message may lead from outside of a cut to a receive inside of it (without a cut: from any event to any)
+    though it is not known as one, so that the cut may be inconsistent; empty where none can. O(n)."""
+    trace, messages = order.trace, order.messages
+    if order.recovered is not None:
+        return ""  # vectors tell all that came before an event
+    whole = np.ones(len(trace), np.bool_)
+    inside = whole if cut is None else order.program.index < cut.counts[trace.process]
+    outside = whole if cut is None else ~inside
+    taken = np.flatnonzero((trace.kind == Kind.RECEIVE) & (messages.send_of < 0) & inside)
+    unreceived = (trace.kind == Kind.SEND) & outside
+    unreceived[messages.send_of[messages.send_of >= 0]] = False
+    sent = np.flatnonzero(unreceived)
+    if len(taken) and len(sent):
+        receive, send = trace.event(int(taken[0])), trace.event(int(sent[0]))
+        return (
+            f"the message that {receive} received may be the one that {send} sent: {len(taken):,} such receives and "
+            f"{len(sent):,} such sends are not joined"
+        )
+    copies = messages.uncertain[inside[messages.uncertain]]
+    again = messages.sends[outside[messages.sends]]
+    copies = copies[np.isin(messages.identity[copies], messages.identity[again])]
+    return f"{trace.event(int(copies[0]))} may have received a later copy of its message" if len(copies) else ""
