@@ -197,8 +197,11 @@ def _rests_on(execution: Execution, results: Sequence[CheckResult]) -> tuple[str
     phrases = []
     if "vclock" in trace or bool(trace.is_kind(Kind.SEND, Kind.RECEIVE).any()):
         phrases.append(execution.happens_before.words)
+    gaps = len(execution.program_order.gaps(trace))
+    if gaps:
+        phrases.append(f"gaps in seq, where events were not recorded: {gaps:,}")
     if not trace.run.coverage:
-        phrases.append("coverage: the recording is whole (assumed)")
+        phrases.append(f"coverage: the recording is whole{' otherwise' if gaps else ''} (assumed)")
     if not trace.complete:
         phrases.append("the file is not marked complete: its end may be missing")
     same_place = _sharing_places(execution)

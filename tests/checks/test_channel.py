@@ -150,6 +150,9 @@ def test_a_receive_without_send_is_excused_where_the_send_may_be_missing() -> No
     assert uncovered.verdict is Verdict.UNKNOWN
     assert "start or end of a" in uncovered.reasons[0]
     assert run(built([*orphan, {"process": "", "kind": "send"}])).verdict is Verdict.UNKNOWN
+    gap = [{"process": "a", "kind": "internal", "seq": seq} for seq in (0, 2)]
+    left_out = run(built([*gap, {**orphan[0], "seq": 0}]))
+    assert left_out.verdict is Verdict.UNKNOWN and "before a:2" in left_out.reasons[0]
 
 
 def test_reliable_channels_must_deliver_once() -> None:

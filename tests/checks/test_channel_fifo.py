@@ -85,7 +85,10 @@ def test_against_the_definition(rows: list[Row], random: Any) -> None:
 @given(recordings(max_events=14))
 def test_ids_sent_again_wrong_receivers_and_cycles(rows: list[Row]) -> None:
     rows = with_seq(rows)
-    assert run(rows, fifo=True).violations_total == len(overtaken(rows))
+    found, wanted = run(rows, fifo=True), len(overtaken(rows))
+    excused = any(row["kind"] == "receive" and row["message"] is None for row in rows)
+    assert found.facts.get("overtaken", 0) == wanted
+    assert found.violations_total == (0 if excused else wanted)
 
 
 def pair(first: int, second: int) -> list[Row]:

@@ -13,7 +13,6 @@ from tracekit.registry import check
 from tracekit.results import CheckResult, Violation
 from tracekit.trace.columns import AnyColumn, ListColumn
 from tracekit.trace.schema import Kind
-from tracekit.trace.trace import Trace
 
 SHOWN = 20
 
@@ -44,8 +43,8 @@ def delivery(execution: Execution, options: Options) -> CheckResult:
     Cannot see
         Whether a message that was never received was lost or still under way at the end: it is counted as undelivered.
         Contents that were not recorded. A receive without a send is excused where the recording may have missed
-        the send: rows were set aside, a process's start or end is not covered, or a send carries no id. Receives
-        without an id are not judged, and a verdict is then unknown.
+        the send: rows were set aside, a process's start or end is not covered, places (seq) are left out, or a send
+        carries no id. Receives without an id are not judged, and a verdict is then unknown.
 
     Cost
         O(n), after the matching of sends and receives.
@@ -63,7 +62,7 @@ def delivery(execution: Execution, options: Options) -> CheckResult:
         return _by_their_places(execution, communication)
     found = _Findings(execution)
     reasons: list[str] = []
-    missed = may_miss_events(trace)
+    missed = may_miss_events(execution)
     unsent, unreceived = (
         f"{len(rows):,} {what} carry no message id" if len(rows) else ""
         for rows, what in zip(messages.nameless, ("sends", "receives"), strict=True)
@@ -114,7 +113,7 @@ def _by_their_places(execution: Execution, communication: int) -> CheckResult:
     found, messages = _Findings(execution), execution.messages
     if messages.origin is Origin.MATCHED:
         found.cycles()
-        if not messages.doubtful and not may_miss_events(execution.trace):
+        if not messages.doubtful and not may_miss_events(execution):
             found.received_more_than_sent()
     return CheckResult(
         examined={"matched by their places": int((messages.send_of >= 0).sum())} if found.total else {},
@@ -124,14 +123,26 @@ def _by_their_places(execution: Execution, communication: int) -> CheckResult:
     )
 
 
-def may_miss_events(trace: Trace) -> str:
+def may_miss_events(execution: Execution) -> str:
     """Why a send or a receive may be missing from the recording; empty where none can be."""
+    trace = execution.trace
     if trace.set_aside.count:
         return f"{trace.set_aside.count:,} rows or fields were set aside"
     if not trace.complete:
         return "the file is not marked complete"
     uncovered = [p for p, ends in trace.run.coverage.items() if not (ends.get("start", True) and ends.get("end", True))]
-    return f"the start or end of {', '.join(sorted(uncovered)[:3])} is not recorded" if uncovered else ""
+    if uncovered:
+        return f"the start or end of {', '.join(sorted(uncovered)[:3])} is not recorded"
+    return left_out(execution)
+
+
+def left_out(execution: Execution) -> str:
+    """Where places (seq) show that events were not recorded; empty where none do."""
+    trace, rows = execution.trace, execution.program_order.gaps(execution.trace)
+    if not len(rows):
+        return ""
+    where = f"before {trace.event(int(rows[0]))}" + (f" and in {len(rows) - 1:,} more places" if len(rows) > 1 else "")
+    return f"events {where} are not recorded (gaps in seq)"
 
 
 def may_miss_first_receipts(execution: Execution) -> str:
@@ -145,7 +156,7 @@ def may_miss_first_receipts(execution: Execution) -> str:
     if len(nameless):
         return f"{len(nameless):,} receives carry no message id"
     late = sorted(name for name, ends in trace.run.coverage.items() if ends.get("start") is False)
-    return f"the start of {', '.join(late[:3])} is not recorded" if late else ""
+    return f"the start of {', '.join(late[:3])} is not recorded" if late else left_out(execution)
 
 
 def _is_content(name: str) -> bool:

@@ -123,7 +123,7 @@ def _excused(execution: Execution, text: str, found: Detection, yes: bool) -> De
             else unjoined(execution.happens_before, found.cut)
         )
     elif not why and not yes and found.answer is False:
-        why = may_miss_events(trace)
+        why = may_miss_events(execution)
         if not why and (why := unjoined(execution.happens_before)):
             never = possibly(execution, text, budget_s=execution.options.budget_s).answer is False
             why = "" if never else why  # what no order of events reaches, no message can make certain

@@ -96,7 +96,7 @@ def synchrony(execution: Execution, options: Options) -> CheckResult:
     unjudged = int((clock.skew == UNDECLARED).sum())
     unknown = f"{unjudged:,} messages went between clocks of which nobody declared how far they differ (bounds.skew_ns)"
     late = clock.late(bound, execution.trace.run.bounds.get("gst_ns"))
-    missing, excuse = _missing(execution, clock, bound), may_miss_events(execution.trace)
+    missing, excuse = _missing(execution, clock, bound), may_miss_events(execution)
     if not excuse and len(execution.messages.nameless[1]):
         excuse = f"{len(execution.messages.nameless[1]):,} receives carry no message id"
     reasons = [unknown] if unjudged else []

@@ -290,7 +290,16 @@ def unjoined(order: HappensBefore, cut: Cut | None = None) -> str:
     whole = np.ones(len(trace), np.bool_)
     inside = whole if cut is None else order.program.index < cut.counts[trace.process]
     outside = whole if cut is None else ~inside
+    gaps = order.program.gaps(trace)
+    within = gaps[order.program.index[gaps] < (cut.counts[trace.process[gaps]] if cut is not None else len(trace))]
+    if len(within):
+        return (
+            f"events before {trace.event(int(within[0]))} are not recorded (a gap in seq): one may have been a receive"
+        )
     taken = np.flatnonzero((trace.kind == Kind.RECEIVE) & (messages.send_of < 0) & inside)
+    if len(taken) and len(gaps):
+        receive, gap = trace.event(int(taken[0])), trace.event(int(gaps[0]))
+        return f"the message that {receive} received may have been sent before {gap}, where events are not recorded"
     unreceived = (trace.kind == Kind.SEND) & outside
     unreceived[messages.send_of[messages.send_of >= 0]] = False
     sent = np.flatnonzero(unreceived)

@@ -200,10 +200,10 @@ def _read(text: str, rule: Callable[[_Reader, ast.expr], T]) -> T:
             tree = ast.parse(line.lstrip(), mode="eval")
         return rule(_Reader(text, line.lstrip(), indent), tree.body)
     except SyntaxError as error:
-        if not error.offset:  # so says Python where something is missing at the end
+        if error.offset == 0:  # so says Python where something is missing at the end
             what = "it ends too early" if text.strip() else "it is empty"
             mistake(text, len(text.rstrip()), f"the expression cannot be read: {what}", want=_EXAMPLE)
-        place = indent + max(0, error.offset - 1)
+        place = indent + max(0, (error.offset or 1) - 1)
         mistake(text, min(place, len(text)), f"the expression cannot be read: {error.msg}", want=_EXAMPLE)
     except (ValueError, RecursionError, MemoryError):
         mistake(text, 0, "the expression cannot be read: it is nested too deeply or has forbidden characters")

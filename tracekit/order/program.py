@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from tracekit.kernels.engine import kernels
 from tracekit.trace.assemble import file_order
+from tracekit.trace.schema import Kind
 from tracekit.trace.trace import Trace
 
 Chosen = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int32]]
@@ -69,3 +70,15 @@ class ProgramOrder:
     def of_process(self, code: int) -> NDArray[np.int64]:
         """The rows of one process, in its order."""
         return self.rows[self.starts[code] : self.starts[code + 1]]
+
+    def gaps(self, trace: Trace) -> NDArray[np.int64]:
+        """Rows before which places (seq) of their process are left out, ascending: what stood there was not recorded. A
+        first place that is not 0 counts; faults do not. O(n)."""
+        if self.counted:
+            return self.rows[:0]
+        seq = trace.seq[self.rows]
+        step = np.diff(seq, prepend=0)
+        first = self.starts[:-1][np.diff(self.starts) > 0]
+        step[first] = seq[first] + 1
+        found = self.rows[step > 1]
+        return np.sort(found[trace.kind[found] != Kind.FAULT])

@@ -96,13 +96,9 @@ def duplicates(execution: Execution) -> Int64:
 
 
 def gaps(execution: Execution) -> Int64:
-    """Rows before which places (process, seq) are missing at their process, ascending."""
-    trace, rows = execution.trace, execution.program_order.rows
-    if execution.program_order.counted:
-        return rows[:0]
-    gap = (trace.process[rows[1:]] == trace.process[rows[:-1]]) & (trace.seq[rows[1:]] - trace.seq[rows[:-1]] > 1)
-    found = rows[1:][gap]
-    return np.sort(found[trace.kind[found] != Kind.FAULT])
+    """Rows before which places (process, seq) are missing at their process, ascending, but for first rows."""
+    rows = execution.program_order.gaps(execution.trace)
+    return rows[execution.program_order.index[rows] > 0]
 
 
 def declared_whole(execution: Execution, rows: Int64) -> NDArray[np.bool_]:

@@ -61,7 +61,7 @@ class Unmatched:
         facts = {name: count for name, count in facts.items() if count}
         several, one = facts.get("with several possible sends", 0), facts.get("with one possible send", 0)
         remark = f"{len(counts):,} receives without ids: {one:,} can belong to one send, {several:,} to several"
-        return cls(execution, clock, found.receives[none], may_miss_events(trace), facts, remark)
+        return cls(execution, clock, found.receives[none], may_miss_events(execution), facts, remark)
 
     def reasons(self) -> tuple[str, ...]:
         """Why receives that no send explains decide nothing."""

@@ -257,6 +257,10 @@ def _unsound(execution: Execution, computation: Bool, members: set[int]) -> list
     partial = [trace.processes[p] for p in sorted(members) if not all(coverage.get(trace.processes[p], {}).values())]
     if partial:
         doubts.append(f"not all events of {', '.join(partial[:3])} were recorded (declared coverage)")
+    left_out = execution.program_order.gaps(trace)
+    left_out = left_out[np.isin(trace.process[left_out], list(members))]
+    if len(left_out):
+        doubts.append(f"events before {trace.event(int(left_out[0]))} are not recorded (a gap in seq)")
     peer = trace.get("peer")
     to = np.full(len(trace), -1, np.int32) if peer is None else trace.process_codes(peer)
     foreign = (to != -1) & ~np.isin(to, list(members))
