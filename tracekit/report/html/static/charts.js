@@ -86,7 +86,9 @@ function violationPoints(run, scale) {
 async function eventsChart(app, run, node) {
   const scale = timeScale(run);
   const { starts, width, counts } = run.charts.events;
-  const x = starts.map((s) => (s + width / 2) * scale.factor);
+  // Places in an order are whole numbers: a bar stands around those that it counts.
+  const first = run.time.unit ? 0 : -0.5;
+  const x = starts.map((s) => (s + first + width / 2) * scale.factor);
   const traces = Object.entries(counts).map(([kind, y]) => ({
     type: "bar", name: kind, x, y, width: width * scale.factor * 0.96,
     marker: { color: KIND_COLOURS[kind], line: { width: 0 } },
@@ -101,6 +103,8 @@ async function eventsChart(app, run, node) {
   }
   const layout = baseLayout(run, node.clientHeight || 130);
   Object.assign(layout, { barmode: "stack", bargap: 0, shapes: faultShapes(run, scale), hovermode: "x" });
+  if (!run.time.unit) Object.assign(layout.xaxis, { tick0: 0, dtick: Math.ceil(starts.length * width / 10) });
+  layout.xaxis.range = [first * scale.factor, (starts[starts.length - 1] + first + width) * scale.factor];
   layout.yaxis = { ...layout.yaxis, range: [0, top * 1.18], nticks: 4, tickformat: top < 1000 ? "d" : "~s", dtick: top <= 4 ? 1 : undefined };
   const spans = run.charts.faults.spans;
   if (spans.length) {
