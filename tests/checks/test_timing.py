@@ -111,7 +111,7 @@ def test_what_would_do_is_measured() -> None:
     later = [row for k in range(20, 60) for row in message(k, 100 * k, 100 * k + 10)]
     facts = run(early + later).facts
     assert (facts["fits"], facts["bound, ns"], facts["from, ns"]) == ("partial synchrony", 10, 2_000)
-    assert run(early + later).remark == "fits partial synchrony: every delay at most 10 ns from 2 us into the run on"
+    assert run(early + later).remark == "fits partial synchrony: every delay at most 10 ns from 2 µs into the run on"
     assert run(early[:20] + later[:20]).facts["fits"] == "synchrony", "too few messages to tell"
     facts = run(later).facts
     assert (facts["fits"], facts["bound, ns"], facts["from, ns"]) == ("synchrony", 10, 2_000)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tracekit.checks.evidence import span
+from tracekit.checks.evidence import duration
 from tracekit.execution import Execution, Options
 from tracekit.order.clocks import Pair, Readings
 from tracekit.registry import check
@@ -168,8 +168,8 @@ def _violation(execution: Execution, row: int, cause: int, skew: Int64) -> Viola
     reason = execution.happens_before.reason(cause, row)
     names = trace.processes[trace.process[cause]], trace.processes[trace.process[row]]
     sentence = (
-        f"{trace.event(row)} is stamped {span(behind)} earlier than {trace.event(cause)}, which happened before it "
-        f"({reason}): the clocks of {names[0]} and {names[1]} differed by at least that; {span(bound)} is declared."
+        f"{trace.event(row)} is stamped {duration(behind)} earlier than {trace.event(cause)}, which happened before it "
+        f"({reason}): the clocks of {names[0]} and {names[1]} differed by at least that; {duration(bound)} is declared."
     )
     shown = [(r, f"{execution.text(r)}, time_ns {int(time.values[r])}") for r in (cause, row)]
     facts = {"difference_ns": behind, "declared_ns": bound}
@@ -201,7 +201,7 @@ def _measured(execution: Execution, readings: Readings, fell: int) -> tuple[dict
     }
     early = f"{len(back):,} of {len(readings):,} receives stamped before their sends"
     if len(back):
-        early += f" (by up to {span(most)})"
+        early += f" (by up to {duration(most)})"
     linear = f"{len(pairs) - len(bent):,} of {len(pairs):,} pairs of clocks may be linear"
     return facts, f"physical: {early}, {linear}"
 

@@ -120,11 +120,3 @@ def listed(names: Sequence[str]) -> str:
 def times(count: int, unit: str) -> str:
     """``1 commit``, ``3 commits``."""
     return f"{count} {unit}" + ("" if count == 1 else "s")
-
-
-def span(ns: int) -> str:
-    """A length of time for people."""
-    for unit, size in (("s", 10**9), ("ms", 10**6), ("us", 10**3)):
-        if abs(ns) >= size:
-            return f"{ns / size:.4g} {unit}"
-    return f"{ns} ns"

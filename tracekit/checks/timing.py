@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tracekit.checks.channel import may_miss_events, may_miss_first_receipts
 from tracekit.checks.clock_physical import UNDECLARED, declared_skew
-from tracekit.checks.evidence import span
+from tracekit.checks.evidence import duration
 from tracekit.execution import Execution, Options
 from tracekit.registry import check
 from tracekit.results import CheckResult, Violation
@@ -209,11 +209,11 @@ def _fit(clock: Clock) -> dict[str, Any]:
 def _words(fit: Mapping[str, Any]) -> str:
     if fit["bound, ns"] < 0:
         return "by the recorded clocks every message arrived before it was sent: they tell no bound on delays"
-    settled = span(fit["from, ns"] - fit["first sent, ns"])
+    settled = duration(fit["from, ns"] - fit["first sent, ns"])
     since = f" from {settled} into the run on" if fit["fits"] == "partial synchrony" else ""
     whose = " (by the processes' own clocks)" if fit["clock"] == "time_ns" else ""
     early = f"; by them {fit['negative delays']:,} arrived before they were sent" if fit["negative delays"] else ""
-    return f"fits {fit['fits']}: every delay at most {span(fit['bound, ns'])}{since}{whose}{early}"
+    return f"fits {fit['fits']}: every delay at most {duration(fit['bound, ns'])}{since}{whose}{early}"
 
 
 def _missing(execution: Execution, clock: Clock, bound: int) -> Int64:
@@ -245,8 +245,8 @@ def _late(execution: Execution, clock: Clock, i: int, bound: int) -> Violation:
     send, delay = int(execution.messages.send_of[row]), int(clock.delay[i])
     stable = trace.run.bounds.get("gst_ns")
     sentence = (
-        f"The message sent at {trace.event(send)} was received at {trace.event(row)} after {span(delay)}; "
-        f"at most {span(bound)} are declared" + (f", from {span(stable)} on." if stable is not None else ".")
+        f"The message sent at {trace.event(send)} was received at {trace.event(row)} after {duration(delay)}; "
+        f"at most {duration(bound)} are declared" + (f", from {duration(stable)} on." if stable is not None else ".")
     )
     shown = [(r, f"{execution.text(r)}, {clock.name} {int(clock.values[r])}") for r in (send, row)]
     facts = {"delay_ns": delay, "declared_ns": bound, "sent_ns": int(clock.sent[i])}
@@ -256,7 +256,7 @@ def _late(execution: Execution, clock: Clock, i: int, bound: int) -> Violation:
 def _never(execution: Execution, clock: Clock, row: int, bound: int) -> Violation:
     sentence = (
         f"The message sent at {execution.trace.event(row)} was not received, although its receiver was there longer "
-        f"than the declared {span(bound)}, on a channel declared reliable."
+        f"than the declared {duration(bound)}, on a channel declared reliable."
     )
     shown = [(row, f"{execution.text(row)}, {clock.name} {int(clock.values[row])}")]
     return Violation("message-not-in-time", sentence, execution.witness(shown), (), {"declared_ns": bound})

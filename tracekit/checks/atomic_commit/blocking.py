@@ -9,7 +9,7 @@ import numpy as np
 from tracekit.checks.atomic_commit.findings import nothing_voted
 from tracekit.checks.atomic_commit.history import YES, CommitHistory, Int64, Marks, commit_history, commit_occurs
 from tracekit.checks.doubts import domain_check
-from tracekit.checks.evidence import span
+from tracekit.checks.evidence import duration
 from tracekit.execution import Execution, Options
 from tracekit.results import CheckResult
 
@@ -154,8 +154,8 @@ def _remark(facts: dict[str, Any]) -> str:
     if facts["blocked"] and longest:
         first = longest[0]
         held = ", ".join(map(str, first["held"][:4]))
-        words += f"; longest blocked: {first['process']} for {span(first['blocked_ns'])} on {first['transaction']}"
+        words += f"; longest blocked: {first['process']} for {duration(first['blocked_ns'])} on {first['transaction']}"
         words += f", holding {held}" if held else ""
     elif longest:
-        words += f"; uncertain for {span(facts['uncertain_ns']['longest'])} at most"
+        words += f"; uncertain for {duration(facts['uncertain_ns']['longest'])} at most"
     return words + (f"; {facts['never ended']:,} never decided" if facts["never ended"] else "")

@@ -23,7 +23,7 @@ from tracekit.checks.consistency.linearizable_evidence import (
 from tracekit.checks.consistency.revisions import revisions_of
 from tracekit.checks.consistency.router import Judged, judge
 from tracekit.checks.consistency.witness import Witnesses
-from tracekit.checks.evidence import span
+from tracekit.checks.evidence import duration
 from tracekit.errors import TracekitError
 from tracekit.execution import Budget, Execution, Interrupted, Options
 from tracekit.history.models import Choice, actions_of, choose, fitting_models
@@ -163,7 +163,7 @@ def _result(
         if skew != 0:
             violated[[key for part in judged.parts if part.name == "revisions" for key in part.decided.broken]] = False
     if skew:
-        rests_on[0] += f", judged with a skew of {span(skew)}"
+        rests_on[0] += f", judged with a skew of {duration(skew)}"
     if skew and violated.any():
         confirmed, unclear = _with_skew(execution, of_keys(cells, violated), skew, budget)
         excused = violated & ~confirmed.violated
@@ -172,8 +172,8 @@ def _result(
         if (excused & unclear).any():
             named = listed(cells, excused & unclear)
             reasons.append(
-                f"{named}: not linearizable by the clocks, linearizable with a skew of {span(skew)}, but some client "
-                "has several calls open at once, and what order that leaves between its calls is not judged"
+                f"{named}: not linearizable by the clocks, linearizable with a skew of {duration(skew)}, but some "
+                "client has several calls open at once, and what order that leaves between its calls is not judged"
             )
         by_skew = [cells.names[k] for k in np.flatnonzero(excused & ~unclear)]
         violated = confirmed.violated

@@ -15,7 +15,7 @@ from tracekit.checks.consistency.core import core_of
 from tracekit.checks.consistency.doubts import Doubts
 from tracekit.checks.consistency.router import Judged
 from tracekit.checks.consistency.witness import Witnesses
-from tracekit.checks.evidence import span
+from tracekit.checks.evidence import duration
 from tracekit.execution import Budget, Execution, Options
 from tracekit.results import Violation
 
@@ -104,7 +104,7 @@ def _excused(said: str, key: str, gap: dict[str, Any]) -> str:
     smallest = gap["linearizable_from_skew_ns"]
     if smallest is None:
         return " No difference between clocks would excuse it."
-    differ = f"Clocks that differ by {span(smallest)} or more"
+    differ = f"Clocks that differ by {duration(smallest)} or more"
     return "" if differ in said else f" {differ} would excuse {key}."
 
 

@@ -20,7 +20,7 @@ from tracekit.checks.consistency import search, zones
 from tracekit.checks.consistency.cells import Cells, of_keys, written_once
 from tracekit.checks.consistency.decided import Broken, Decided
 from tracekit.checks.consistency.router import Judged, Part
-from tracekit.checks.evidence import span
+from tracekit.checks.evidence import duration
 from tracekit.execution import Budget, Execution
 from tracekit.history.operations import NEVER, overlapping
 from tracekit.kernels.engine import kernels
@@ -219,7 +219,7 @@ def _told(values: _Values, steps: list[tuple[int, int]]) -> Broken:
             continue
         same = bool((cells.program[before, 0] == cells.program[after, 0]) & (cells.program[before, 0] >= 0))
         reason = (
-            "earlier call of the same client" if same else f"ended more than {span(values.skew_ns)} before it began"
+            "earlier call of the same client" if same else f"ended more than {duration(values.skew_ns)} before it began"
         )
         sentences.append(f"{values.name(before)} {'came' if same else 'ended'} before {values.name(after)}")
         ties.append((before, after, reason))

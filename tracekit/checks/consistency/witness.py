@@ -13,7 +13,7 @@ from tracekit.checks.consistency.core import Core
 from tracekit.checks.consistency.decided import Broken
 from tracekit.checks.consistency.search import Stuck
 from tracekit.checks.consistency.zones import Clash
-from tracekit.checks.evidence import span
+from tracekit.checks.evidence import duration
 from tracekit.execution import Execution
 from tracekit.history.models import ABSENT, ANY, COMPUTED, UNANSWERED
 from tracekit.history.operations import NEVER
@@ -329,5 +329,5 @@ class Witnesses:
     def _excuse(self, facts: dict[str, object]) -> str:
         if not self.execution.operations.real_time.assumed or "excused_by_skew_ns" not in facts:
             return ""
-        gap = span(int(str(facts["excused_by_skew_ns"])))
+        gap = duration(int(str(facts["excused_by_skew_ns"])))
         return f" Clocks that differ by {gap} or more would excuse it."

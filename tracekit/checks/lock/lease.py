@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.checks.doubts import domain_check
-from tracekit.checks.evidence import SHOWN, span, times, violation
+from tracekit.checks.evidence import SHOWN, duration, times, violation
 from tracekit.checks.lock.facts import DECIDED, HELD, Facts, facts_of
 from tracekit.checks.lock.gaps import ends_left_out
 from tracekit.checks.lock.holdings import NEVER, Holdings, held
@@ -111,7 +111,7 @@ def _told(holdings: Holdings, i: int, j: int) -> Violation:
     length = ""
     if order.clocked and until:
         facts["overlap_ns"] = min(until) - int(order.moment[second])
-        length = f" for at least {span(facts['overlap_ns'])} more"
+        length = f" for at least {duration(facts['overlap_ns'])} more"
     events = [(first, execution.text(first)), (second, f"{execution.text(second)}: {one}'s lease is not over")]
     if ends:
         events.insert(1, (int(ends[0]), execution.text(int(ends[0]))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tracekit.checks.doubts import domain_check
-from tracekit.checks.evidence import SHOWN, span, times, violation
+from tracekit.checks.evidence import SHOWN, duration, times, violation
 from tracekit.checks.lock.facts import DECIDED
 from tracekit.checks.lock.gaps import ends_left_out
 from tracekit.checks.lock.holdings import NEVER, Holdings, decided, from_operations
@@ -105,7 +105,7 @@ def _told(holdings: Holdings, i: int, j: int) -> Violation:
         how = f"{one} had it until {execution.trace.event(int(ends[0]))}"
     elif holdings.leased[i] and holdings.early[i] < NEVER:
         left = int(holdings.early[i]) - int(holdings.order.moment[second])
-        how = f"nothing had ended that, and its lease went on for {span(left)}"
+        how = f"nothing had ended that, and its lease went on for {duration(left)}"
     events = [(first, begin_text(holdings, i)), (second, f"{begin_text(holdings, j)}: {one} still has it")]
     pairs = [(second, int(row)) for row in ends] + [(first, int(row)) for row in holdings.ends(j).tolist()]
     return violation(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.checks.clock_physical import UNDECLARED, declared_skew
-from tracekit.checks.evidence import span
+from tracekit.checks.evidence import duration
 from tracekit.execution import Execution
 from tracekit.trace.columns import Column
 
@@ -137,4 +137,4 @@ def _skew(execution: Execution, rows: Int64) -> tuple[Int64, str, bool]:
         return np.zeros_like(skew), "one shared clock (assumed)", True
     largest = int(off[off < UNDECLARED].max(initial=0))
     skew = np.where(skew < UNDECLARED, np.minimum(skew, FAR), skew)
-    return skew, f"clocks that differ by at most {span(largest)}", False
+    return skew, f"clocks that differ by at most {duration(largest)}", False
