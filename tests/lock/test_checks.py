@@ -304,3 +304,12 @@ def test_grants_to_others_that_do_not_say_to_whom() -> None:
     assert "lock.holder is not recorded at s:0" in found.reasons[0]
     rows = [event("s", "grant", token=1), event("t", "grant", token=1), hold("a", 1, 0)]
     assert check(rows, "fencing").verdict is Verdict.UNKNOWN
+
+
+def test_a_client_that_crashed_has_no_lock() -> None:
+    rows = [op("a", "invoke", "acquire", 1), op("a", "ok", "acquire", 1), {"process": "a", "kind": "crash"},
+            op("b", "invoke", "acquire", 1), op("b", "ok", "acquire", 1)]  # fmt: skip
+    assert check(in_order(rows), "mutual-exclusion").verdict is Verdict.HOLDS
+    assert check(in_order([*rows[:2], *rows[3:]]), "mutual-exclusion").verdict is Verdict.VIOLATED
+    late = [*rows[:2], *rows[3:], rows[2]]
+    assert check(in_order(late), "mutual-exclusion").verdict is Verdict.VIOLATED

@@ -212,3 +212,14 @@ def test_a_field_that_is_spelled_another_way_is_named() -> None:
     builder = TraceBuilder(("n1",))
     builder.add({"process": "n1", "kind": "internal", "name": "raft.become_leader", "raft.Term": 1})
     assert check(builder.build(), "term-monotonic").reasons == ("raft.term is not recorded (raft.Term is)",)
+
+
+def test_indexes_from_zero_are_named() -> None:
+    events = Events("n1", "n2", "n3")
+    events.elect("n1", 1, "n2")
+    events("n1", "propose", log=[(1, "a")], start=0)
+    events("n1", "commit", commit=1)
+    for name in ("commit-current-term", "log-matching", "commit-stability"):
+        found = events.check(name)
+        assert found.verdict is Verdict.UNKNOWN
+        assert found.reasons[-1] == "raft.log_from is 0 at n1:5: the first entry has index 1"

@@ -21,7 +21,8 @@ FIELDS = (
     Field(
         "smr.index", Type.INT,
         "The machine's state after the event contains the commands up to this index (slot); 1 is the first, 0 the "
-        "initial state. With smr.command: the index at which the command was applied.",
+        "initial state. With smr.command: the index at which the command was applied. Every command has one of its "
+        "own, a no-op as well: those of a batch are numbered one by one.",
     ),
     Field("smr.command", Type.TEXT, "The event applies this command (its digest); equal command, equal digest."),
     Field(

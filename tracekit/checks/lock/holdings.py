@@ -138,7 +138,7 @@ def decided(execution: Execution) -> Holdings:
     """Holdings as those who decide record them; where nobody does, as clients' operations show them."""
     facts = facts_of(execution, DECIDED)
     if not bool(facts.begins.any()) and "f" in execution.trace:
-        facts = operations_as_facts(execution)
+        return _holdings(execution, operations_as_facts(execution), crashes=True)
     return _holdings(execution, facts)
 
 

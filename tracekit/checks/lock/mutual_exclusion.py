@@ -31,7 +31,8 @@ def mutual_exclusion(execution: Execution, options: Options) -> CheckResult:
         counts): the answer is then unknown for whoever comes next.
         In Lamport's algorithm each process decides for itself. What holders of leases think is lock.lease.
         Where no event lock.grant occurs, clients' operations acquire and release are read: a client has the lock at
-        least from the answer to acquire until its next request to release, be that granted or refused.
+        least from the answer to acquire until its next request to release, be that granted or refused, or until it
+        crashes.
 
     Example
         n1:40   grants l1 to c1, token 7 for 400 ms
@@ -45,7 +46,7 @@ def mutual_exclusion(execution: Execution, options: Options) -> CheckResult:
 
     Cannot see
         Holders that act on a lock which the service regards as over: that is lock.lease, and lock.fencing at the
-        resource. A lease of operations: there a lock counts as held until its client asks to release it.
+        resource. Shared locks, which several may have at once: the vocabulary has none. A lease of operations: there a lock counts as held until its client asks to release it.
 
     Cost
         Sorting the events of locks; linear where no two grants overlap.

@@ -7,7 +7,7 @@ import numpy as np
 from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN, times
 from tracekit.checks.raft.damage import damage_of
-from tracekit.checks.raft.evidence import by_role, not_recorded, violation
+from tracekit.checks.raft.evidence import legible, not_recorded, violation
 from tracekit.checks.raft.history import raft_history, raft_occurs
 from tracekit.checks.raft.leader_commits import leader_commits
 from tracekit.checks.raft.logs import RaftLogs, raft_logs
@@ -18,7 +18,7 @@ from tracekit.results import CheckResult, Violation
 
 
 @domain_check("raft.commit-current-term", applies=raft_occurs)
-@by_role
+@legible
 def commit_current_term(execution: Execution, options: Options) -> CheckResult:
     """A leader commits by counting copies only entries of its own term.
 

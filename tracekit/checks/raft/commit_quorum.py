@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tracekit.checks.doubts import domain_check, not_covered
 from tracekit.checks.evidence import SHOWN, listed, times
 from tracekit.checks.raft.configuration import NO, UNDECIDED, YES, Configurations, configurations
-from tracekit.checks.raft.evidence import by_role, not_recorded, violation
+from tracekit.checks.raft.evidence import legible, not_recorded, violation
 from tracekit.checks.raft.history import Int64, raft_history, raft_occurs
 from tracekit.checks.raft.leader_commits import leader_commits
 from tracekit.checks.raft.logs import RaftLogs, raft_logs
@@ -22,7 +22,7 @@ BLOCK = 4_000_000
 
 
 @domain_check("raft.commit-quorum", applies=raft_occurs)
-@by_role
+@legible
 def commit_quorum(execution: Execution, options: Options) -> CheckResult:
     """A leader raises its commit index only to an entry that a majority of the voters has stored before.
 

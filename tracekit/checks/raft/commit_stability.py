@@ -6,7 +6,7 @@ import numpy as np
 
 from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN
-from tracekit.checks.raft.evidence import not_recorded, violation
+from tracekit.checks.raft.evidence import legible, not_recorded, violation
 from tracekit.checks.raft.history import Int64, RaftHistory, highest, raft_history, raft_occurs
 from tracekit.checks.raft.logs import raft_logs
 from tracekit.execution import Execution, Options
@@ -14,6 +14,7 @@ from tracekit.results import CheckResult
 
 
 @domain_check("raft.commit-stability", applies=raft_occurs)
+@legible
 def commit_stability(execution: Execution, options: Options) -> CheckResult:
     """An entry that a process knows to be committed is never removed from its log or replaced there.
 

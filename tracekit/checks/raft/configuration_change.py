@@ -6,7 +6,7 @@ import numpy as np
 
 from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN, times
-from tracekit.checks.raft.evidence import by_role, not_recorded, violation
+from tracekit.checks.raft.evidence import legible, not_recorded, violation
 from tracekit.checks.raft.history import UNKNOWN, Int64, configurations_occur, raft_history
 from tracekit.checks.raft.logged import LoggedConfigurations, Members, logged_configurations
 from tracekit.execution import Execution, Options
@@ -23,7 +23,7 @@ SAYS = {
 
 
 @domain_check("raft.configuration-change", applies=configurations_occur)
-@by_role
+@legible
 def configuration_change(execution: Execution, options: Options) -> CheckResult:
     """A leader appends a configuration only when that is safe: one at a time, each overlapping the one before it.
 

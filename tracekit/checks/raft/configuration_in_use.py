@@ -7,7 +7,7 @@ import numpy as np
 from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN, times
 from tracekit.checks.raft.configuration import configurations
-from tracekit.checks.raft.evidence import by_role, not_recorded, violation
+from tracekit.checks.raft.evidence import legible, not_recorded, violation
 from tracekit.checks.raft.history import UNKNOWN, Bool, Int64, RaftHistory, configurations_occur, raft_history
 from tracekit.checks.raft.leader_commits import leader_commits
 from tracekit.checks.raft.logged import LoggedConfigurations, logged_configurations
@@ -17,7 +17,7 @@ from tracekit.results import CheckResult, Violation
 
 
 @domain_check("raft.configuration-in-use", applies=configurations_occur)
-@by_role
+@legible
 def configuration_in_use(execution: Execution, options: Options) -> CheckResult:
     """Elections and commits go by the configuration that is in effect: the latest one in the process's log.
 

@@ -6,14 +6,14 @@ import numpy as np
 
 from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN, listed
-from tracekit.checks.raft.evidence import by_role, not_recorded, violation
+from tracekit.checks.raft.evidence import legible, not_recorded, violation
 from tracekit.checks.raft.history import raft_history, raft_occurs
 from tracekit.execution import Execution, Options
 from tracekit.results import CheckResult
 
 
 @domain_check("raft.election-safety", applies=raft_occurs)
-@by_role
+@legible
 def election_safety(execution: Execution, options: Options) -> CheckResult:
     """At most one leader can be elected in a given term.
 

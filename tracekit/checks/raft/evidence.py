@@ -8,7 +8,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from tracekit.checks import evidence
-from tracekit.checks.raft.history import RaftHistory, unread_roles
+from tracekit.checks.raft.history import RaftHistory, unread
 from tracekit.execution import Execution, Options
 from tracekit.results import CheckResult, Violation
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from tracekit.registry import CheckFunction
 
 
-def by_role(function: CheckFunction) -> CheckFunction:
-    """For checks that go by who led: where a role cannot be read, nothing holds."""
+def legible(function: CheckFunction) -> CheckFunction:
+    """For checks that go by who led and what logs had: where a role or an index cannot be read, nothing holds."""
 
     @wraps(function)
     def judged(execution: Execution, options: Options) -> CheckResult:
-        found, unread = function(execution, options), unread_roles(execution)
-        return replace(found, reasons=(*found.reasons, *unread)) if unread else found
+        found, reasons = function(execution, options), unread(execution)
+        return replace(found, reasons=(*found.reasons, *reasons)) if reasons else found
 
     return judged
 

@@ -267,8 +267,24 @@ def _carried(role: Int64, present: Bool, known: Bool, term: Int64, process: Int6
     return np.where(onward & (stepped_down | silent), FOLLOWER, role)
 
 
-def unread_roles(execution: Execution) -> tuple[str, ...]:
-    """A reason where raft.role says something that is no role: what the process was then is not known."""
+def unread(execution: Execution) -> tuple[str, ...]:
+    """Reasons where raft.role is no role, or raft.log_from no index: what the process was then, or had in its log, is
+    not known."""
+    return (*_unread_role(execution), *_unread_index(execution))
+
+
+def _unread_index(execution: Execution) -> tuple[str, ...]:
+    column = execution.trace.get("raft.log_from")
+    if column is None or column.values.dtype != np.int64 or column.texts is not None:
+        return ()
+    rows = np.flatnonzero(column.present & (column.values < 1))
+    if not len(rows):
+        return ()
+    first = int(rows[0])
+    return (f"raft.log_from is {column.at(first)} at {execution.trace.event(first)}: the first entry has index 1",)
+
+
+def _unread_role(execution: Execution) -> tuple[str, ...]:
     column = execution.trace.get("raft.role")
     if column is None or column.texts is None:
         return ()

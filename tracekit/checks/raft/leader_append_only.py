@@ -6,7 +6,7 @@ import numpy as np
 
 from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN
-from tracekit.checks.raft.evidence import by_role, not_recorded, violation
+from tracekit.checks.raft.evidence import legible, not_recorded, violation
 from tracekit.checks.raft.history import raft_history, raft_occurs
 from tracekit.checks.raft.logs import raft_logs
 from tracekit.execution import Execution, Options
@@ -14,7 +14,7 @@ from tracekit.results import CheckResult
 
 
 @domain_check("raft.leader-append-only", applies=raft_occurs)
-@by_role
+@legible
 def leader_append_only(execution: Execution, options: Options) -> CheckResult:
     """A leader never overwrites or removes entries of its own log; it only appends.
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN, times
-from tracekit.checks.raft.evidence import by_role, not_recorded, violation
+from tracekit.checks.raft.evidence import legible, not_recorded, violation
 from tracekit.checks.raft.history import Int64, raft_history, raft_occurs
 from tracekit.checks.raft.logs import RaftLogs, raft_logs
 from tracekit.execution import Execution, Options
@@ -15,7 +15,7 @@ from tracekit.results import CheckResult, Violation
 
 
 @domain_check("raft.leader-completeness", applies=raft_occurs)
-@by_role
+@legible
 def leader_completeness(execution: Execution, options: Options) -> CheckResult:
     """An entry committed in a term is in the log of the leader of every higher term.
 

@@ -7,7 +7,7 @@ import numpy as np
 from tracekit.checks.doubts import domain_check, not_covered
 from tracekit.checks.evidence import SHOWN, listed, times
 from tracekit.checks.raft.configuration import NO, UNDECIDED, YES, Configurations, configurations
-from tracekit.checks.raft.evidence import by_role, not_recorded, violation
+from tracekit.checks.raft.evidence import legible, not_recorded, violation
 from tracekit.checks.raft.history import Int64, RaftHistory, raft_history, raft_occurs
 from tracekit.checks.raft.order import Order, order
 from tracekit.checks.raft.votes import Votes, answers, votes
@@ -17,7 +17,7 @@ from tracekit.trace.schema import Kind
 
 
 @domain_check("raft.leader-quorum", applies=raft_occurs)
-@by_role
+@legible
 def leader_quorum(execution: Execution, options: Options) -> CheckResult:
     """A process becomes leader of a term only with the votes of a majority of the voters for that term.
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN
-from tracekit.checks.raft.evidence import not_recorded, violation
+from tracekit.checks.raft.evidence import legible, not_recorded, violation
 from tracekit.checks.raft.history import Int64, raft_history, raft_occurs, several
 from tracekit.checks.raft.logs import RaftLogs, raft_logs
 from tracekit.execution import Execution, Options
@@ -15,6 +15,7 @@ from tracekit.results import CheckResult, Violation
 
 
 @domain_check("raft.log-matching", applies=raft_occurs)
+@legible
 def log_matching(execution: Execution, options: Options) -> CheckResult:
     """If two logs contain an entry with the same index and term, they are identical up to that index.
 
