@@ -46,7 +46,8 @@ def mutual_exclusion(execution: Execution, options: Options) -> CheckResult:
 
     Cannot see
         Holders that act on a lock which the service regards as over: that is lock.lease, and lock.fencing at the
-        resource. Shared locks, which several may have at once: the vocabulary has none. A lease of operations: there a lock counts as held until its client asks to release it.
+        resource. A lease of operations: there a lock counts as held until its client asks to release it. Shared locks,
+        which several may have at once: the vocabulary has none.
 
     Cost
         Sorting the events of locks; linear where no two grants overlap.
