@@ -103,9 +103,10 @@ def test_the_verdict_under_a_skew_is_that_of_the_definition(
     excused = 0
     for _ in range(600):
         calls = history(rng, unique, functions, values)
-        recorded = [c.argument if c.argument is not None else c.answer for c in calls if c.outcome == "ok"]
-        if all(value is None for value in (*recorded, *(c.argument for c in calls))):
-            continue  # no value is recorded at all
+        answered = [c for c in calls if c.outcome == "ok"]
+        values_told = [c.argument for c in calls] + [c.answer for c in answered]
+        if not answered or all(value is None for value in values_told):
+            continue  # nothing is recorded that could be judged
         skew = rng.choice((1, 2, 4, 8))
         found = judge(calls, model, skew)
         start, after = definition
