@@ -319,7 +319,9 @@ def raft() -> Iterator[Sample]:
             node("n1", "become_candidate", term=1, role="candidate", vote="n1"),
             node("n1", "become_leader", term=1, role="leader", vote="n1"),
             {"process": "n1", "kind": "send", "message": 1, "peer": "n2", "name": "raft.append_entries"},
-            {"process": "n2", "kind": "receive", "message": 1, "peer": "n1", "name": "raft.append_entries"}]),
+            {"process": "n2", "kind": "receive", "message": 1, "peer": "n1", "name": "raft.append_entries"},
+            {"process": "n2", "kind": "send", "message": 2, "peer": "n1", "name": "raft.append_entries_response"},
+            {"process": "n1", "kind": "receive", "message": 2, "peer": "n2", "name": "raft.append_entries_response"}]),
         ("configurations-apart", "raft.configuration-change", "n1 replaces two of three voters in one step.", [
             node("n1", "init", term=1, commit=0, voters=["n1", "n2", "n3"], **log(1)),
             node("n1", "become_leader", term=2, role="leader", **log(1, 2)), node("n1", "commit", commit=1),
