@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.strategies import examples
-from tracekit.history.operations import BEGINNING, NEVER, Operations, Outcome, operations_of, overlapping
+from tracekit.analysis import analyze
+from tracekit.history.operations import BEGINNING, NEVER, Operations, Outcome, operations_of, out_of_turn, overlapping
+from tracekit.results import Verdict
 from tracekit.trace.builder import TraceBuilder
 from tracekit.trace.run import Run
 from tracekit.trace.trace import Trace
@@ -188,3 +190,28 @@ def test_every_completion_is_counted() -> None:
     operations = operations_of(made(rows))
     orphans = operations.problems["completion without invocation"].count
     assert orphans == int((operations.invoke < 0).sum())
+
+
+@pytest.mark.parametrize(("column", "words"), [("time_ns", "time_ns puts before"), ("index", "index puts before")])
+def test_a_client_whose_clock_contradicts_its_order_is_in_doubt(column: str, words: str) -> None:
+    """By the clock the write of 2 came first, by program order last: nothing follows from a read of 1."""
+    builder = TraceBuilder()
+    for process, f, value, start in (("a", "write", 1, 100), ("a", "write", 2, 50), ("b", "read", 1, 200)):
+        common = {"process": process, "f": f}
+        builder.add(common | {"kind": "invoke", "value": value if f == "write" else None, column: start})
+        builder.add(common | {"kind": "ok", "value": value, column: start + 10})
+    trace = builder.build()
+    assert out_of_turn(trace, operations_of(trace), 0).tolist() == [False, True, False]
+    assert not out_of_turn(trace, operations_of(trace), 60).any()
+    [found] = [c for c in analyze(trace).checks if c.check == "consistency.linearizable"]
+    assert found.verdict is Verdict.UNKNOWN and words in found.reasons[0]
+
+
+def test_an_answer_that_stands_before_its_invocation_is_in_doubt() -> None:
+    builder = TraceBuilder()
+    for kind, op in (("invoke", 1), ("ok", 1), ("ok", 2), ("invoke", 2), ("ok", 3)):
+        builder.add({"process": "a", "kind": kind, "f": "read", "op": op, "value": None if kind == "invoke" else 1})
+    found = operations_of(builder.build())
+    assert found.doubtful.tolist() == [False, True, True, False]
+    assert found.problems["completion before the invocation of its operation"].count == 1
+    assert found.problems["completion without invocation"].count == 1

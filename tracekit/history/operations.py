@@ -119,7 +119,11 @@ def operations_of(trace: Trace) -> Operations:
     again = is_invoke & previous_invoke
     _note(problems, "second completion of one operation", ordered[duplicate])
     _note(problems, "second invocation of one operation", ordered[again & with_op])
-    _note(problems, "completion without invocation", ordered[~is_invoke & ~answers & ~duplicate])
+    first_answers = with_op & start_of_group & ~is_invoke
+    first_answers[:-1] &= ~start_of_group[1:]
+    first_answers[-1:] = False
+    _note(problems, "completion before the invocation of its operation", ordered[first_answers])
+    _note(problems, "completion without invocation", ordered[~is_invoke & ~answers & ~duplicate & ~first_answers])
     _note(problems, "invocation while an operation of the process is open", ordered[again & ~with_op])
     begins = is_invoke | (~answers & ~duplicate)
     places = np.flatnonzero(begins)
@@ -130,7 +134,7 @@ def operations_of(trace: Trace) -> Operations:
     invoke = np.where(is_invoke[places], ordered[places], -1)
     completion = np.where(is_invoke[places], -1, ordered[places])
     completion[answered] = ordered[following[answered]]
-    doubtful = _unclear(start_of_group, with_op, again, duplicate)[places]
+    doubtful = _unclear(start_of_group, with_op, again, duplicate | first_answers)[places]
     by_row = np.argsort(np.where(invoke >= 0, invoke, completion), kind="stable")
     return _operations(trace, invoke[by_row], completion[by_row], doubtful[by_row], problems)
 
@@ -265,6 +269,29 @@ def overlapping(trace: Trace, operations: Operations) -> Bool:
         latest = np.maximum.accumulate(a[low:high])
         overlaps[order[low + 1 : high]] = latest[:-1] > b[low + 1 : high]
     return overlaps
+
+
+def out_of_turn(trace: Trace, operations: Operations, slack: int) -> Bool:
+    """Shape (m,): operations that by the clock began over `slack` before the end of an earlier one of their client.
+
+    Only of clients that, by program order, never have two open at once: clock and program order contradict each other
+    then. A slack of -1 finds those as well that the clock leaves unordered. O(m log m).
+    """
+    n = len(operations)
+    found = np.zeros(n, np.bool_)
+    order = np.lexsort((trace.seq[operations.row], operations.process)) if n else np.empty(0, np.int64)
+    process, start, end = operations.process[order], operations.start[order], operations.end[order]
+    begun = np.where(start == BEGINNING, np.where(end == NEVER, BEGINNING, end), start)
+    over = np.where(end == NEVER, begun, np.maximum(begun, end))
+    # Any contradiction at all shows between neighbours; only then is the latest moment so far worth the loop.
+    clients = np.unique(process[1:][(process[1:] == process[:-1]) & (begun[1:] < over[:-1] - min(slack, 0))])
+    if len(clients):
+        clients = np.setdiff1d(clients, operations.process[overlapping(trace, operations)])
+    for code in clients:
+        low, high = np.searchsorted(process, [code, code + 1])
+        latest, own = np.maximum.accumulate(over[low:high])[:-1], begun[low + 1 : high]
+        found[order[low + 1 : high]] = (own < latest - slack) & (own != BEGINNING)
+    return found
 
 
 def _moments(trace: Trace, rows: Int64) -> tuple[RealTime, Int64, Bool | None]:

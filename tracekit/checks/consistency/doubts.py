@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.checks.consistency.cells import Cells
+from tracekit.checks.evidence import duration
 from tracekit.execution import Execution
 from tracekit.history.models import Values
+from tracekit.history.operations import out_of_turn
 
 Bool = NDArray[np.bool_]
 
@@ -43,7 +45,11 @@ def doubts_of(execution: Execution, cells: Cells) -> Doubts:
     reasons: list[str] = []
     excuses: list[tuple[str, Bool]] = []
     doubtful = np.flatnonzero(operations.doubtful)
+    skew = execution.options.skew_ns or operations.real_time.skew_ns or 0
+    stepped = np.flatnonzero(out_of_turn(trace, operations, skew) & ~operations.doubtful)
+    allowed = f", by more than {duration(skew)}," if skew else ""
     for entries, what in (
+        (stepped, f"that {operations.real_time.column} puts before{allowed} the end of an earlier one of their client"),
         (doubtful, "of which the recording does not tell what belongs together"),
         (actions.malformed, "that the model does not have, or whose values it cannot read"),
     ):

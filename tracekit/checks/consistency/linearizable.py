@@ -28,7 +28,7 @@ from tracekit.errors import TracekitError
 from tracekit.execution import Budget, Execution, Interrupted, Options
 from tracekit.history.models import Choice, actions_of, choose, fitting_models
 from tracekit.history.models.steps import States
-from tracekit.history.operations import Outcome
+from tracekit.history.operations import Outcome, out_of_turn
 from tracekit.registry import check
 from tracekit.results import CheckResult
 from tracekit.trace.schema import Kind
@@ -164,8 +164,8 @@ def _result(
             violated[[key for part in judged.parts if part.name == "revisions" for key in part.decided.broken]] = False
     if skew:
         rests_on[0] += f", judged with a skew of {duration(skew)}"
-    if skew and violated.any():
-        confirmed, unclear = _with_skew(execution, of_keys(cells, violated), skew, budget)
+    if skew and (asked := violated | _out_of_turn(execution, cells)).any():
+        confirmed, unclear = _with_skew(execution, of_keys(cells, asked), skew, budget)
         excused = violated & ~confirmed.violated
         excused[list(confirmed.undecided)] = False
         reasons += [why_undecided(execution, confirmed, key) for key in list(confirmed.undecided)[:LISTED]]
@@ -198,7 +198,7 @@ def _result(
     answered = operations.outcome != Outcome.INFO
     if len(operations) and not answered.any() and not reasons:
         reasons.append("no operation was answered, so nothing says what the system did")
-    certificate = None if reasons or total else certificate_of(execution, judged)
+    certificate = None if reasons or total else certificate_of(execution, judged, confirmed)
     return CheckResult(
         examined={"operations": len(operations), "keys": len(cells)} if answered.any() else {},
         violations=violations,
@@ -240,6 +240,14 @@ def _skew(execution: Execution, options: Options) -> int | None:
     if real_time.column != "time_ns":
         return 0
     return options.skew_ns or real_time.skew_ns
+
+
+def _out_of_turn(execution: Execution, cells: Cells) -> NDArray[np.bool_]:
+    """Shape (keys,): keys at which the clock does not order some client's own calls, which program order does."""
+    keys = np.zeros(len(cells), np.bool_)
+    early = out_of_turn(execution.trace, execution.operations, -1)
+    keys[cells.key[early[cells.actions.operation]]] = True
+    return keys
 
 
 def _with_skew(execution: Execution, cells: Cells, skew: int, budget: Budget) -> tuple[Judged, NDArray[np.bool_]]:

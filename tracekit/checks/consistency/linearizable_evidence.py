@@ -148,11 +148,16 @@ def advice(judged: Judged, options: Options) -> tuple[str, ...]:
     return tuple(tried)
 
 
-def certificate_of(execution: Execution, judged: Judged) -> dict[str, Any] | None:
-    """A linearization of every key, as invocations (completions where there is none) in order."""
+def certificate_of(execution: Execution, judged: Judged, confirmed: Judged) -> dict[str, Any] | None:
+    """A linearization of every key, as invocations (completions where there is none) in order.
+
+    confirmed: some keys judged again, with a skew of clocks; else `judged` itself.
+    """
     total = len(judged.cells.key)
     if not total:
         return None
+    if confirmed is not judged:
+        return {"kind": "linearization", "omitted": "of keys that only program order or a skew decides none is kept"}
     if any(part.keys > len(part.decided.orders) for part in judged.parts):
         return {"kind": "linearization", "omitted": "the method of some keys keeps no order of them"}
     if total > CERTIFIED:
