@@ -61,8 +61,9 @@ def _sent(fields: Mapping[str, Any], what: str) -> str:
 
 
 def _apply(fields: Mapping[str, Any]) -> str:
+    machine = f" of machine {fields['smr.machine']}" if "smr.machine" in fields else ""
     known = ", which it has executed before" if fields.get("smr.executed") is False else ""
-    return f"applies command {fields.get('smr.index', '?')}: {fields.get('smr.command', '?')}{known}"
+    return f"applies command {fields.get('smr.index', '?')}{machine}: {fields.get('smr.command', '?')}{known}"
 
 
 _WHAT: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
