@@ -119,9 +119,11 @@ def why_undecided(execution: Execution, judged: Judged, key: int) -> str:
     begin, end = (_event(execution, cells, entry) for entry in (left.since, left.entry))
     are = "operation is open" if left.open == 1 else "operations are open at once"
     before = "event before has" if left.decided == 1 else f"{left.decided} events before have"
+    last = ", ".join(_event(execution, cells, entry) for entry in left.order[-3:])
+    shown = f" that ends in {last} (the facts of --format json and --report have it all)" if last else ""
     return (
         f"{judged.cells.name(key)} is undecided: {left.open} {are}{crashed}, from {begin} to {end}; the {before} a "
-        f"linearization; {left.reason}"
+        f"linearization{shown}; {left.reason}"
     )
 
 
@@ -208,6 +210,7 @@ def facts_of(execution: Execution, judged: Judged, doubts: Doubts, violated: NDA
                 "open": left.open,
                 "never_answered": left.crashed,
                 "linearized_events": left.decided,
+                "linearization": [_event(execution, of, entry) for entry in left.order[:CERTIFIED]],
             }
             for key, (of, left) in list(judged.undecided.items())[:LISTED]
         ]

@@ -63,6 +63,7 @@ class Undecided:
     since: the operation that had been open longest then (or `entry`): the window runs from one to the other.
     open, crashed: how many were open at once, and how many of them were never answered.
     decided: events of the key up to there: the longest part of the history that has a linearization for certain.
+    order: that linearization, as entries; empty where the history is too large, or the method keeps none.
     """
 
     reason: str
@@ -71,6 +72,7 @@ class Undecided:
     open: int
     crashed: int
     decided: int
+    order: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -372,6 +374,7 @@ class _Sweep:
             len(pending),
             crashed,
             int(self.progress[layout.EVENT] - self.keys[at, layout.FIRST_EVENT]) if begun else 0,
+            tuple(int(self.rows[op]) for op in self._so_far(at)) if begun else (),
         )
         self.keys[at, layout.VERDICT] = layout.OVERFLOW
         self.progress[layout.KEY] += 1
@@ -394,18 +397,26 @@ class _Sweep:
         if not len(self.log) or self.progress[layout.LOGGED] >= len(self.log):
             return
         for at in held:
-            order = self._linearization(int(at), run)
+            events = self.events[self.keys[at, layout.FIRST_EVENT] : self.keys[at, layout.END_EVENT]]
+            order = self._linearization(events, int(self.keys[at, layout.FINAL]), run)
             searched.orders[int(self.key_of[at])] = [int(self.rows[op]) for op in order]
 
-    def _linearization(self, at: int, run: ModuleType) -> list[int]:
-        """The order that the surviving configuration stands for, by replaying the steps that led to it."""
+    def _so_far(self, at: int) -> list[int]:
+        """A linearization of the events of a key before the one at hand."""
+        if not len(self.log) or self.progress[layout.LOGGED] >= len(self.log):
+            return []
+        events = self.events[self.keys[at, layout.FIRST_EVENT] : self.progress[layout.EVENT]]
+        node = int(self.configs[self.progress[layout.SIDE], 0, sets.NODE])
+        return self._linearization(events, node, kernels("linearizability_transitions", work=self.spent))
+
+    def _linearization(self, events: Int64, node: int, run: ModuleType) -> list[int]:
+        """The order that a configuration stands for, by replaying the logged steps that led to it."""
         steps: list[tuple[int, int]] = []
-        node = int(self.keys[at, layout.FINAL])
         while node >= 0:
             steps.append((int(self.log[node, 1]), int(self.log[node, 2])))
             node = int(self.log[node, 0])
         replay = _Replay(self.actions, steps, self.transitions, run)
-        for event in self.events[self.keys[at, layout.FIRST_EVENT] : self.keys[at, layout.END_EVENT]]:
+        for event in events:
             replay.step(int(event))
         return replay.order
 
