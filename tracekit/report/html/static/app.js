@@ -140,7 +140,7 @@ class App {
       el("ul", {}, this.item({ view: "run" }, el("span", { class: "mark plain", "aria-hidden": "true" }, "↗"), "the run", plural(run.lanes.length, "process"))),
       this.section("required", of("violated").map((c) => this.checkItem(c)), of("unknown").map((c) => this.checkItem(c)), this.fold("holds", of("holds"), "hold", "holds"),
         !required.length && el("li", { class: "muted" }, "nothing examined")),
-      ladder.some((c) => !c.required) && this.section("consistency", ladder.map((c) => this.checkItem(c))),
+      ladder.some((c) => !c.required) && this.section("consistency", ladder.map((c) => this.checkItem(c, "", false))),
       measured.length > 0 && this.section("measured", measured.map((c) => this.checkItem(c, c.remark))),
       run.broken_assumptions.length > 0 && this.section("broken assumptions", run.broken_assumptions.map((a) => el("li", { class: "text warn" }, traced(a)))),
       this.section("rests on", run.rests_on.map((r) => el("li", { class: "text" }, traced(r)))),
@@ -170,10 +170,11 @@ class App {
     }, { class: "item fold", "aria-expanded": String(open), "data-item": `fold ${name}` })), open && checks.map((c) => this.checkItem(c))];
   }
 
-  checkItem(check, remark) {
+  // Under a heading that says what they are about, checks go by their own names.
+  checkItem(check, remark, withFamily = true) {
     const [family, name] = [check.family, check.check.slice(check.family.length + 1)];
     const extra = check.implied_by ? "implied" : check.violations_total ? number(check.violations_total) : "";
-    return this.item({ check: check.check, index: 0 }, verdictMark(check.verdict), [el("span", { class: "family" }, `${family}.`), el("span", { class: "own" }, name)], extra, remark,
+    return this.item({ check: check.check, index: 0 }, verdictMark(check.verdict), [withFamily && el("span", { class: "family" }, `${family}.`), el("span", { class: "own" }, name)], extra, remark,
       `${check.check}: ${check.verdict}`);
   }
 
