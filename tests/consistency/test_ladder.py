@@ -154,3 +154,5 @@ def test_why_a_measured_model_is_undecided_is_told_at_once() -> None:
     shown, whole = (render(replace(found, checks=(long,)), verbose=verbose) for verbose in (False, True))
     assert " ..." in shown and "because so" not in " ".join(shown.split())
     assert "because so" in " ".join(whole.split())
+    two = (replace(long, reasons=("no.",)), replace(long, check="consistency.pram", reasons=("no.",)))
+    assert "eventual, pram: unknown: no." in render(replace(found, checks=two))

@@ -158,15 +158,13 @@ def _measured(result: Result, style: Style, verbose: bool) -> str:
     from tracekit.checks.consistency.ladder import RELATED
 
     facts = [(c.check.partition(".")[0], c.remark) for c in result.checks if c.remark]
+    facts += _undecided(result.checks, verbose)
     for c in result.checks:
-        if c.required or c.verdict is Verdict.NOT_APPLICABLE:
+        if c.required or c.verdict in (Verdict.NOT_APPLICABLE, Verdict.UNKNOWN):
             continue
         family, _, name = c.check.partition(".")
         told = c.implied_by is not None or (c.verdict is Verdict.HOLDS and c.check in RELATED)
-        if c.verdict is Verdict.UNKNOWN:
-            why = "; ".join(c.reasons) or "its events occur, but nothing in them could be examined"
-            facts.append((family, f"{name}: unknown: {why if verbose else _shortened(why)}"))
-        elif not c.remark and not told:
+        if not c.remark and not told:
             count = counted(c.violations_total, "violations") if c.violations_total else ""
             facts.append((family, f"{name}: {c.verdict}, {count or _examined(c)}"))
     if not facts:
@@ -181,6 +179,20 @@ def _measured(result: Result, style: Style, verbose: bool) -> str:
         lines += [" " * (LABEL + 3) + line for line in rest]
         before = family
     return "\n".join(lines)
+
+
+def _undecided(checks: Sequence[CheckResult], verbose: bool) -> list[tuple[str, str]]:
+    """Why measured checks are undecided: by family, those with one reason together."""
+    why: dict[tuple[str, str], list[str]] = {}
+    for c in checks:
+        if not c.required and c.verdict is Verdict.UNKNOWN:
+            family, _, name = c.check.partition(".")
+            reason = "; ".join(c.reasons) or "its events occur, but nothing in them could be examined"
+            why.setdefault((family, reason), []).append(name)
+    return [
+        (family, f"{', '.join(names)}: unknown: {reason if verbose else _shortened(reason)}")
+        for (family, reason), names in why.items()
+    ]
 
 
 def _shortened(reason: str) -> str:
