@@ -313,3 +313,45 @@ def test_a_client_that_crashed_has_no_lock() -> None:
     assert check(in_order([*rows[:2], *rows[3:]]), "mutual-exclusion").verdict is Verdict.VIOLATED
     late = [*rows[:2], *rows[3:], rows[2]]
     assert check(in_order(late), "mutual-exclusion").verdict is Verdict.VIOLATED
+
+
+def test_an_extension_of_unknown_length_leaves_the_end_of_the_lease_open() -> None:
+    def timed(at: int, row: Row) -> Row:
+        return row | {"time_ns": at * MS}
+
+    granted = timed(0, grant("s", "a", 1, lease_ns=100 * MS))
+    extended = timed(80, event("s", "extend", holder="a", token=1))
+    other = timed(150, grant("s", "b", 2, lease_ns=100 * MS))
+    assert check([granted, other], "mutual-exclusion").verdict is Verdict.HOLDS
+    assert check([granted, extended, other], "mutual-exclusion").verdict is Verdict.UNKNOWN
+    early = timed(90, grant("s", "b", 2, lease_ns=100 * MS))
+    assert check([granted, extended, early], "mutual-exclusion").verdict is Verdict.VIOLATED
+    told = timed(85, event("s", "extend", holder="a", token=1, lease_ns=20 * MS))
+    assert check([granted, extended, told, other], "mutual-exclusion").verdict is Verdict.HOLDS
+
+
+def test_replicas_that_tell_the_same_grants_without_tokens() -> None:
+    """t tells what s told before it; without tokens that looks as if it happened a second time."""
+
+    def without(row: Row) -> Row:
+        return {k: v for k, v in row.items() if k != "lock.token"}
+
+    once = [(grant, "a", 1), (released, "a", 1), (grant, "b", 2)]
+    behind = [tell(p, holder, token) for p in "st" for tell, holder, token in once]
+    together = [tell(p, holder, token) for tell, holder, token in once for p in "st"]
+    together[3:5] = together[4:2:-1]  # s grants to b before t tells that a gave the lock back
+    for rows, name in ((behind, "mutual-exclusion"), (together, "owner-release")):
+        assert check(in_order(rows), name).verdict is Verdict.HOLDS
+        found = check(in_order([without(row) for row in rows]), name)
+        assert found.verdict is Verdict.UNKNOWN
+        assert "several processes tell of the grants of a, as t:0" in found.reasons[-1]
+
+
+def released(server: str, client: str, token: int) -> Row:
+    return over(server, client, token, "release")
+
+
+def test_an_order_of_tokens_by_undeclared_clocks_says_what_would_excuse_it() -> None:
+    rows = [grant("s", "a", 2) | {"time_ns": 10 * MS}, grant("t", "b", 1) | {"time_ns": 30 * MS}]
+    (found,) = check(rows, "fencing").violations
+    assert found.facts["excused_by_skew_ns"] == 20 * MS

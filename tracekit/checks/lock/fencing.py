@@ -13,6 +13,7 @@ from tracekit.checks.lock.facts import column_texts, numbers
 from tracekit.checks.lock.gaps import gaps
 from tracekit.checks.lock.holdings import Holdings, decided
 from tracekit.checks.lock.inversions import inversions
+from tracekit.checks.lock.told import skew_that_excuses
 from tracekit.execution import Execution, Options
 from tracekit.results import CheckResult, Violation
 from tracekit.trace.schema import Kind
@@ -82,7 +83,7 @@ def fencing(execution: Execution, options: Options) -> CheckResult:
     ]
     return CheckResult(
         examined={"accepted writes": accepted.examined, "grants with tokens": granted.examined},
-        violations=tuple(_told(execution, *pair, code) for pair, code in pairs[:SHOWN]),
+        violations=tuple(_told(holdings, *pair, code) for pair, code in pairs[:SHOWN]),
         violations_total=len(pairs),
         reasons=(*missing, *accepted.reasons, *granted.reasons, *left_out),
         rests_on=(holdings.order.text,) if granted.examined else (),
@@ -146,8 +147,8 @@ def _granted(holdings: Holdings) -> tuple[Broken, list[tuple[int, int]]]:
     return Broken(pairs, len(keep), reasons), twice
 
 
-def _told(execution: Execution, earlier: int, row: int, anomaly: str) -> Violation:
-    trace = execution.trace
+def _told(holdings: Holdings, earlier: int, row: int, anomaly: str) -> Violation:
+    execution, trace = holdings.order.execution, holdings.order.execution.trace
     low, high = (numbers(trace.get("lock.token"), np.array([r]))[0] for r in (row, earlier))
     lock = trace.fields(row).get("lock.name") or "the lock"
     holder = trace.fields(row).get("lock.holder")
@@ -159,6 +160,7 @@ def _told(execution: Execution, earlier: int, row: int, anomaly: str) -> Violati
         "token-given-twice": f"Token {low} of {lock} was given to two holders.",
     }[anomaly]
     events = [(earlier, execution.text(earlier)), (row, execution.text(row))]
-    return violation(
-        execution, anomaly, summary, events, facts={"lock": str(lock), "token": int(low), "before": int(high)}
-    )
+    facts = {"lock": str(lock), "token": int(low), "before": int(high)}
+    if anomaly == "token-not-larger":
+        facts |= skew_that_excuses(holdings, [(earlier, row)])
+    return violation(execution, anomaly, summary, events, facts=facts)

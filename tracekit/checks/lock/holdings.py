@@ -241,6 +241,23 @@ def _used_again(execution: Execution, facts: Facts, by: Int64, group: Int64, cou
     return found
 
 
+def told_by_several(holdings: Holdings) -> tuple[str, ...]:
+    """A reason where several processes tell of one holder's grants without tokens: they may tell the same ones, each in
+    its own time."""
+    facts = holdings.facts
+    without = np.flatnonzero(~_tokens_identify(facts)[facts.lock]) if len(facts) else np.empty(0, np.int64)
+    width = len(facts.holders) + 1
+    whose = facts.lock[without] * width + facts.holder[without]
+    process = holdings.order.execution.trace.process[facts.rows[without]]
+    by = np.lexsort((process, whose))
+    both = np.flatnonzero((np.diff(whose[by]) == 0) & (np.diff(process[by]) != 0))
+    if not len(both):
+        return ()
+    first = holdings.order.execution.trace.event(int(facts.rows[without[by[both[0] + 1]]]))
+    holder = facts.holders[int(whose[by[both[0]]]) % width]
+    return (f"several processes tell of the grants of {holder}, as {first}, and lock.token does not say of which",)
+
+
 def _unclear(order: Order, facts: Facts, by: Int64) -> Int64:
     """Rows of events without tokens that may belong before or after another one of the same lock and holder."""
     without = ~_tokens_identify(facts)[facts.lock[by[1:]]] if len(by) else np.zeros(0, np.bool_)
@@ -312,7 +329,16 @@ def _lease_ends(
     late[at] = base + (span if exact else _longest(span, order))
     if order.column == "true_time_ns":
         _corrected(order, rows[latest], span, at, end_rows, end_starts, early, late)
+    late[_extended_anyhow(facts, by, group, entries[latest])] = FAR
     return early, late, clock, leased
+
+
+def _extended_anyhow(facts: Facts, by: Int64, group: Int64, latest: Int64) -> Int64:
+    """Holdings whose lease was extended for nobody knows how long, after the last entry that tells a length."""
+    anyhow = np.flatnonzero(facts.extends[by] & (facts.lease[by] < 0))
+    told = np.full(int(group.max()) + 1, len(by), np.int64)
+    told[group[latest]] = latest
+    return np.unique(group[anyhow[anyhow > told[group[anyhow]]]])
 
 
 def _shortest(span: Int64, order: Order) -> Int64:

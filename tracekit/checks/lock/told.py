@@ -8,7 +8,7 @@ from typing import Any
 from tracekit.checks.doubts import not_covered
 from tracekit.checks.lock.facts import ACQUIRE, named_operations
 from tracekit.checks.lock.gaps import gaps
-from tracekit.checks.lock.holdings import Holdings, from_operations
+from tracekit.checks.lock.holdings import Holdings, from_operations, told_by_several
 from tracekit.execution import Execution
 from tracekit.results import CheckResult, Violation
 from tracekit.trace.schema import Kind
@@ -65,7 +65,7 @@ def judged(
         rests_on += ("one lock (assumed: lock.name is not recorded)",)
     if from_operations(holdings):
         rests_on += ("locks: held from the answer to acquire until the request to release",)
-    doubts = (*excuses(execution), *unclear(holdings), *more.pop("ends", ()))
+    doubts = (*excuses(execution), *unclear(holdings), *told_by_several(holdings), *more.pop("ends", ()))
     if not total:
         return CheckResult(reasons=reasons, rests_on=rests_on, **more)
     told = tuple(violations())
