@@ -632,6 +632,13 @@ def told(sender: str, receiver: str, message: int, name: str, said: Row | None =
     return [sent, site(receiver, name, "receive", message=message, peer=sender, **said, **fields)]
 
 
+def earlier(rows: list[Row]) -> list[Row]:
+    """The same about t6, which shows that such events are recorded."""
+    return [
+        {**row, "commit.txn": "t6", **({"message": row["message"] + 100} if "message" in row else {})} for row in rows
+    ]
+
+
 def commitments() -> Iterator[Sample]:
     """Breaches of the rules of atomic commitment: n1 asks n2 for its vote on t7."""
     begin = site("n1", "begin", participants=["n1", "n2"], vote="yes", held=["k1"])
@@ -641,6 +648,8 @@ def commitments() -> Iterator[Sample]:
     commit, abort = site("n1", "decide", decision="commit"), site("n1", "decide", decision="abort")
     taken = told("n1", "n2", 3, "decision", {"decision": "commit"}, decision="commit")
     ready = site("n1", "pre_commit", committable=True)
+    pre = told("n1", "n2", 3, "pre_commit", committable=True)
+    ack, decided = told("n2", "n1", 4, "pre_commit_ack"), told("n1", "n2", 5, "decision", decision="commit")
     for anomaly, rule, about, rows in (
         ("different-decisions", "agreement", "n1 commits; n2 has waited too long and aborts.",
          [*voted, commit, site("n2", "decide", decision="abort", reason="it has waited too long")]),
@@ -652,16 +661,15 @@ def commitments() -> Iterator[Sample]:
          [begin, *told("n1", "n2", 1, "vote_request", vote="no"), *told("n2", "n1", 2, "vote", {"vote": "no"}),
           commit]),
         ("committed-without-vote", "validity", "n1 commits without any vote of n2.",
-         [begin, *told("n1", "n2", 1, "vote_request"), commit]),
+         [*earlier([*voted, commit, *taken]), begin, *told("n1", "n2", 1, "vote_request"), commit]),
         ("committed-before-vote", "validity", "n1 commits before it has the vote of n2, which is yes.",
          [begin, commit, *told("n1", "n2", 1, "vote_request", vote="yes"), *told("n2", "n1", 2, "vote")]),
         ("aborted-without-reason", "commit-when-possible", "Both vote yes, nothing fails, and n1 aborts.",
          [*voted, abort]),
         ("never-decided", "termination", "The decision does not reach n2, which never asks.",
-         [*voted, commit, taken[0]]),
+         [*earlier([*voted, commit, *taken]), *voted, commit, taken[0]]),
         ("committed-before-pre-commit", "pre-commit", "n1 commits before n2 has acknowledged its pre-commit.",
-         [*voted, ready, *told("n1", "n2", 3, "pre_commit", committable=True)[:1], commit,
-          told("n1", "n2", 3, "pre_commit", committable=True)[1]]),
+         [*earlier([*voted, ready, *pre, *ack, commit, *decided]), *voted, ready, pre[0], commit, pre[1], *ack]),
     ):  # fmt: skip
         check = f"atomic-commit.{rule}"
         make = partial(trace, rows, n=2, claims=(check,), quiescent=True)

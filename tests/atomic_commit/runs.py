@@ -143,6 +143,45 @@ class Play:
             self.decided[q, txn] = decision
 
 
+def demonstration(names: Sequence[str]) -> list[Row]:
+    """What follows a run in which everything is recorded: each process crashes, and coordinates a right transaction of
+    three phases, so that every sort of event is seen at every process. All of it is after all that was before."""
+    rows: list[Row] = []
+
+    def send(p: str, q: str, name: str, txn: str = "", **fields: Any) -> None:
+        number = 1_000_000 + len(rows)
+        about = {"commit.txn": txn} if txn else {}
+        done = {f"commit.{k}": v for k, v in fields.items()}
+        ends: tuple[tuple[str, str, str, dict[str, Any]], ...] = ((p, "send", q, {}), (q, "receive", p, done))
+        rows.extend({"process": at, "kind": kind, "name": f"commit.{name}", "message": number, "peer": peer, **about,
+                     **more} for at, kind, peer, more in ends)  # fmt: skip
+
+    def at(p: str, name: str, txn: str, **fields: Any) -> None:
+        done = {f"commit.{k}": v for k, v in {"txn": txn, **fields}.items()}
+        rows.append({"process": p, "kind": "internal", "name": f"commit.{name}", **done})
+
+    for p in names:
+        for q in names:
+            if p != q:
+                send(p, q, "greeting")
+    rows += [{"process": p, "kind": k, "name": f"commit.{k}"} for p in names for k in ("crash", "restart")]
+    for p in names:
+        txn, others = f"shown by {p}", [q for q in names if q != p]
+        at(p, "begin", txn, participants=list(names), vote="yes")
+        for q in others:
+            send(p, q, "vote_request", txn, vote="yes")
+            send(q, p, "vote", txn)
+        at(p, "pre_commit", txn, committable=True)
+        for q in others:
+            send(p, q, "pre_commit", txn, committable=True)
+            send(q, p, "pre_commit_ack", txn)
+            send(q, p, "state_response", txn)
+        at(p, "decide", txn, decision="commit")
+        for q in others:
+            send(p, q, "decision", txn, decision="commit")
+    return rows
+
+
 def play(seed: int) -> list[Row]:
     """Rows in an order in which they happened."""
     return Play(seed).play()

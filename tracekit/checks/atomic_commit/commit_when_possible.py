@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracekit.checks.atomic_commit.demonstrated import own_decision
 from tracekit.checks.atomic_commit.findings import nothing_voted, unlisted
 from tracekit.checks.atomic_commit.history import (
     ABORT,
@@ -46,6 +47,7 @@ def commit_when_possible(execution: Execution, options: Options) -> CheckResult:
     Cannot see
         A coordinator that gives up too early, before the votes have come: nothing in the recording tells a late
         vote from one that was not awaited long enough. Transactions that nobody decides: atomic-commit.termination.
+        An abort of which only receipts are recorded: who decided it may have known less.
 
     Cost
         Each abort times the participants of its transaction.
@@ -57,11 +59,18 @@ def commit_when_possible(execution: Execution, options: Options) -> CheckResult:
     if not len(history.votes):
         return nothing_voted(history)
     unanimous = _unanimous(history)
-    aborted = history.by_txn(history.decisions, ABORT) & unanimous
+    aborts = history.decisions.only(history.decisions.value == ABORT)
+    own = history.by_txn(aborts.only(own_decision(history, aborts)), ABORT)
+    aborted = history.by_txn(aborts, ABORT) & unanimous
     known, failed = _known(history, causal, aborted), _failed(history, causal, aborted)
-    broken = np.flatnonzero(aborted & known & ~failed) if causal.whole else np.empty(0, np.int64)
+    broken = np.flatnonzero(aborted & own & known & ~failed) if causal.whole else np.empty(0, np.int64)
     told = [_told(history, txn) for txn in broken[:SHOWN].tolist()]
     reasons = list(history.doubts("vote", "decision")) + _unlisted(history)
+    passed_on = aborted & known & ~failed & ~own
+    if passed_on.any() and causal.whole:
+        name = history.txn_name(int(np.flatnonzero(passed_on)[0]))
+        count = times(int(passed_on.sum()), "aborted transaction")
+        reasons.append(f"of {count} with all votes (first: {name}) it is not recorded who decided to abort")
     if not causal.whole and aborted.any():
         count = times(int(aborted.sum()), "aborted transaction")
         reasons.append(f"{count} had all votes, and messages do not tell whether those who aborted knew of them")

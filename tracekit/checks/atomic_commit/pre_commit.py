@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tracekit.checks.atomic_commit.demonstrated import demonstrated, own_decision
 from tracekit.checks.atomic_commit.findings import first_of_each, nothing_decided, unlisted
 from tracekit.checks.atomic_commit.history import (
     COMMIT,
@@ -59,7 +60,14 @@ def pre_commit(execution: Execution, options: Options) -> CheckResult:
     Cannot see
         Whether a crash was noticed: a participant that crashes at some time after its vote and not certainly after the
         commit is excused. Two-phase commit, which has no such phase: the check applies where a process is committable
-        at any time (commit.committable is true), or pre-commits are recorded.
+        at any time (commit.committable is true), or pre-commits are recorded. What is not recorded is evidence only
+        where its process demonstrably records such events, and the answer is unknown elsewhere: commit.committable of
+        a participant, where it has it in another transaction in which it has the same part (it coordinates, or is
+        asked) and nobody is told of a pre-commit that it did not record; that it was up, where it has some crash or
+        restart, or acknowledged the pre-commit; that a pre-commit was not known, where who decides does not pass on
+        another one's decision, records receipts of commit.pre_commit_ack and, if it does not coordinate the
+        transaction from its beginning, of commit.state_response. Single events left out look as if they had not
+        happened.
 
     Cost
         Each commit times the participants of its transaction.
@@ -121,8 +129,29 @@ def _pairs(history: CommitHistory, commits: Marks, causal: Order) -> Pairs:
     excused = crash >= 0
     # A crash that is known to come after the commit is no excuse: the participant was operational then
     excused[excused] = ~causal.later(commits.row[place[excused]], crash[excused])
-    told = (causal.sure | (row < 0)) & ~history.partial[participant] & (not history.missing("committable"))
+    told = (causal.whole | (row < 0)) & ~history.partial[participant] & (not history.missing("committable"))
+    told &= _shown(history, commits, causal, place, participant, row)
     return Pairs(place, participant, row, ~excused & told, excused)
+
+
+def _shown(history: CommitHistory, commits: Marks, causal: Order, place: Int64, participant: Int64, row: Int64) -> Bool:
+    """Whether the pre-commit of a participant (row; -1: none) that is not known to come before a commit did not, and
+    whether the participant was up: by what it and who decided demonstrably record."""
+    shown = history.execution.derive(demonstrated)
+    decider, itself = commits.process[place], participant == commits.process[place]
+    pair = commits.txn[place] * commits.width + participant
+    acknowledged, _, _ = shown.told("commit.pre_commit_ack")
+    committable, _, _ = shown.told("commit.state_response", "commit.message_state", "committable")
+    told = np.isin(pair, acknowledged)
+    absent = shown.does(history.committable, pair) & ~told & ~np.isin(pair, committable)
+    hears = shown.receives("commit.pre_commit_ack")
+    # Who is elected learns of pre-commits by answers to its question as well
+    elected = hears & shown.receives("commit.state_response")
+    coordinates = np.isin(commits.pair[place], shown.coordinates)
+    late = np.where(coordinates, hears[decider], elected[decider]) & own_decision(history, commits)[place]
+    late |= itself | (not causal.by_messages)
+    up: Bool = itself | told | shown.crashes()[participant]
+    return np.where(row < 0, absent, late) & up
 
 
 def _reasons(history: CommitHistory, commits: Marks, pairs: Pairs) -> tuple[str, ...]:
@@ -133,10 +162,8 @@ def _reasons(history: CommitHistory, commits: Marks, pairs: Pairs) -> tuple[str,
         first = int(np.flatnonzero(open_)[0])
         who = history.who(int(pairs.participant[first]))
         at = history.execution.trace.event(int(commits.row[pairs.commit[first]]))
-        reasons.append(
-            f"{times(int(open_.sum()), 'pre-commit')} cannot be judged: the recording does not tell whether that of "
-            f"{who} came before {at}"
-        )
+        told = f"the recording does not tell whether that of {who} came before {at}, or whether {who} was up"
+        reasons.append(f"{times(int(open_.sum()), 'pre-commit')} cannot be judged: {told}")
     return tuple(reasons)
 
 

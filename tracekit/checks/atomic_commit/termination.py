@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from tracekit.checks.atomic_commit.demonstrated import Demonstrated, demonstrated
 from tracekit.checks.atomic_commit.findings import nothing_voted
-from tracekit.checks.atomic_commit.history import YES, Bool, CommitHistory, Marks, commit_history, commit_occurs
+from tracekit.checks.atomic_commit.history import YES, Bool, CommitHistory, Int64, Marks, commit_history, commit_occurs
 from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN, listed, times, violation
 from tracekit.execution import Execution, Options
@@ -33,7 +34,12 @@ def termination(execution: Execution, options: Options) -> CheckResult:
         `quiescent` in tracekit.run; crashes and restarts; the last fault event being fault.heal.
 
     Cannot see
-        Processes that never voted. How long anybody had to wait: atomic-commit.blocking measures that.
+        Processes that never voted. How long anybody had to wait: atomic-commit.blocking measures that. That no decision
+        is recorded is evidence only where the process demonstrably records its decisions: it has one at each sort of
+        event (name) at which any that has voted yes decides, but for those at which only coordinators decide, where it
+        does not coordinate; one at messages that tell a decision, if it was sent such; and it tells nobody of a
+        decision that it did not record. Elsewhere the answer is unknown. A sort of event that nobody records anywhere
+        is taken for one that the protocol has not. A single decision left out looks as if it had not happened.
 
     Cost
         Sorting the votes; linear in the events otherwise.
@@ -48,14 +54,14 @@ def termination(execution: Execution, options: Options) -> CheckResult:
     waiting = voted.only(history.decisions.find(voted.pair) < 0)
     excuse = _excuse(history)
     judged = not excuse and not history.missing("decision")
-    sure = waiting.only(~history.partial[waiting.process] & judged)
+    sure = waiting.only(~history.partial[waiting.process] & judged & _shown(history, voted, waiting))
     broken = np.unique(sure.txn)
     reasons = list(history.doubts("vote", "decision"))
     if len(waiting) > len(sure):
         excuse = excuse or "".join(history.missing("decision")[:1])
         first = execution.trace.event(int(waiting.row[0]))
         what = f"no decision has followed {times(len(waiting), 'yes vote')} (first: {first})"
-        reasons.append(f"{what}, but {excuse or 'not all that happened there is recorded'}")
+        reasons.append(f"{what}, but {excuse or 'not all decisions are recorded there'}")
     return CheckResult(
         examined={"yes votes": len(voted)},
         violations=tuple(_told(history, sure, int(txn)) for txn in broken[:SHOWN])
@@ -67,6 +73,56 @@ def termination(execution: Execution, options: Options) -> CheckResult:
         facts={"undecided": len(waiting)},
         rests_on=("quiescence: nothing moved any more at the end (declared)",) if len(waiting) and not excuse else (),
     )
+
+
+def _shown(history: CommitHistory, voted: Marks, waiting: Marks) -> Bool:
+    """Whether each waiting process would have told of its decision: it records decisions at all events at which it may
+    decide, and it tells nobody of one."""
+    trace, decisions = history.execution.trace, history.decisions.first
+    shown = history.execution.derive(demonstrated)
+    told = [shown.told(name)[0] for name in ("commit.decision", "commit.ack", "commit.outcome")]
+    told += [_telling(shown, "commit.decision_response")[0]]
+    out = ~np.isin(waiting.pair, np.concatenate(told))
+    # Decisions of those that have voted yes before: who votes no, or is asked before it votes, decides elsewhere
+    decisions = decisions.only(np.isin(decisions.pair, voted.pair) & ~np.isin(decisions.row, history.votes.row))
+    peer = trace.get("peer")
+    codes = trace.process_codes(peer) if peer is not None else None
+    for name in _names(history, decisions):
+        here = decisions.only(trace.named(name)[decisions.row])
+        may = np.ones(len(waiting), np.bool_)
+        if np.isin(here.pair, shown.coordinates).all() and (trace.kind[here.row] != Kind.RECEIVE).any():
+            may = np.isin(waiting.pair, shown.coordinates)
+        out &= np.isin(waiting.process, here.process) | ~may
+    for name in ("commit.decision", "commit.decision_response"):
+        here = decisions.only(trace.named(name)[decisions.row])
+        rows = _telling(shown, name)[1]
+        rows = rows[trace.kind[rows] == Kind.SEND]
+        may = np.full(len(waiting), len(rows) > 0) if codes is None else np.isin(waiting.process, codes[rows])
+        out &= np.isin(waiting.process, here.process) | ~may
+    return out
+
+
+def _telling(shown: Demonstrated, name: str) -> tuple[Int64, Int64]:
+    """Messages that tell a decision: the pairs of their senders, and their rows."""
+    trace, found = shown.execution.trace, []
+    for field, words in (
+        ("commit.message_decision", ("commit", "abort")),
+        ("commit.message_state", ("committed", "aborted")),
+    ):
+        column = trace.get(field)
+        if column is not None and column.texts is not None:
+            found += [shown.told(name, field, word, present=True) for word in words]
+    found = found or [shown.told(name)]
+    return np.concatenate([pair for pair, _, _ in found]), np.concatenate([rows for _, _, rows in found])
+
+
+def _names(history: CommitHistory, decisions: Marks) -> list[str]:
+    """The names of events at which something was decided; nameless ones left out."""
+    name = history.execution.trace.get("name")
+    if name is None or name.texts is None:
+        return []
+    rows = decisions.row[name.present[decisions.row]]
+    return [name.text(code) for code in np.unique(name.values[rows]).tolist()]
 
 
 def _excuse(history: CommitHistory) -> str:

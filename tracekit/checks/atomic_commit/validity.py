@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tracekit.checks.atomic_commit.demonstrated import demonstrated, own_decision
 from tracekit.checks.atomic_commit.findings import first_of_each, nothing_decided, unlisted
 from tracekit.checks.atomic_commit.history import (
     COMMIT,
@@ -23,6 +24,7 @@ from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN, listed, times, violation
 from tracekit.execution import Execution, Options
 from tracekit.results import CheckResult, Violation
+from tracekit.trace.schema import Kind
 
 
 @domain_check("atomic-commit.validity", domain="commit", applies=commit_occurs)
@@ -45,7 +47,13 @@ def validity(execution: Execution, options: Options) -> CheckResult:
         each transaction. Whether votes came before decisions is judged by messages, or by one recorder's index.
 
     Cannot see
-        Where messages are not recorded and there is no index: a yes vote that came after the decision.
+        Where messages are not recorded and there is no index: a yes vote that came after the decision. What is not
+        recorded is evidence only where its process demonstrably records such events, and the answer is unknown
+        elsewhere. A participant does so of votes where it has one recorded of a transaction in which it has the same
+        part (it coordinates it, or is asked by another one; both, where its part is not known), and nobody is told of
+        one that it did not record. A commit came before a vote demonstrably only where it was no receipt of another
+        one's decision, and its process records receipts of votes, and coordinates this transaction or received some
+        vote on it. A single vote, or receipt of one, left out looks as if it had not happened.
 
     Cost
         Each commit times the participants of its transaction.
@@ -59,7 +67,7 @@ def validity(execution: Execution, options: Options) -> CheckResult:
         return nothing_decided(history)
     pairs = _pairs(history, commits, causal)
     refused = _refused(history, commits)
-    missing, early = pairs.missing & pairs.judged, pairs.early & causal.sure
+    missing, early = pairs.missing & pairs.judged, pairs.early & pairs.heard & causal.whole
     wrong = np.concatenate([refused, pairs.commit[missing], pairs.commit[early]])
     broken = first_of_each(history, commits, wrong)
     told = [_told(history, commits, place, pairs, missing | early) for place in broken[:SHOWN].tolist()]
@@ -84,6 +92,7 @@ class Pairs:
     vote: row of its yes vote; -1: none.
     missing, early: whether it has cast no vote at all; whether its yes vote is not known to come before the commit.
     judged: whether a vote that is not recorded was not cast.
+    heard: whether a vote that is not known to come before was not known.
     """
 
     commit: Int64
@@ -92,6 +101,7 @@ class Pairs:
     missing: Bool
     early: Bool
     judged: Bool
+    heard: Bool
 
 
 def _pairs(history: CommitHistory, commits: Marks, causal: Order) -> Pairs:
@@ -103,8 +113,25 @@ def _pairs(history: CommitHistory, commits: Marks, causal: Order) -> Pairs:
     if causal.recorded:
         cast = vote >= 0
         early[cast] = ~causal.upto(vote[cast], commits.row[place[cast]])
+    shown = history.execution.derive(demonstrated)
+    told, _, _ = shown.told("commit.vote", "commit.message_vote", "yes")
     judged = ~history.partial[participant] & (not history.missing("vote"))
-    return Pairs(place, participant, vote, missing, early, judged)
+    judged &= shown.does(history.votes, pair) & ~np.isin(pair, told)
+    return Pairs(place, participant, vote, missing, early, judged, _heard(history, commits, causal)[place])
+
+
+def _heard(history: CommitHistory, commits: Marks, causal: Order) -> Bool:
+    """Whether who decides each commit would have told of the votes: it decides by itself on a transaction of which it
+    has the votes, and it records receipts of votes. One recorder's total order needs none."""
+    if not causal.by_messages:
+        return np.ones(len(commits), np.bool_)
+    shown = history.execution.derive(demonstrated)
+    _, at, rows = shown.told("commit.vote")
+    received = history.txn[rows] * commits.width + at
+    received = received[history.execution.trace.kind[rows] == Kind.RECEIVE]
+    counts = np.isin(commits.pair, shown.coordinates) | np.isin(commits.pair, received)
+    heard: Bool = own_decision(history, commits) & counts & shown.receives("commit.vote")[commits.process]
+    return heard
 
 
 def _refused(history: CommitHistory, commits: Marks) -> Int64:
@@ -118,18 +145,23 @@ def _reasons(history: CommitHistory, commits: Marks, pairs: Pairs, causal: Order
     unknown = pairs.missing & ~pairs.judged
     if unknown.any() and not history.missing("vote"):
         who = history.absent_names(pairs.participant[unknown])
-        reasons.append(f"{times(int(unknown.sum()), 'vote')} may not be recorded: {who} is not recorded as a whole")
-    if pairs.early.any() and not causal.sure:
-        first = int(np.flatnonzero(pairs.early)[0])
-        at = history.execution.trace.event(int(commits.row[pairs.commit[first]]))
-        votes = times(int(pairs.early.sum()), "yes vote")
-        reasons.append(f"{votes} may have come too late (first: before {at}): {_unsure(causal)}")
+        whole = not history.partial[pairs.participant[unknown]].any()
+        why = f"{who} does not record every vote" if whole else f"{who} is not recorded as a whole"
+        reasons.append(f"{times(int(unknown.sum()), 'vote')} may not be recorded: {why}")
+    doubtful = pairs.early & ~(pairs.heard & causal.whole)
+    if doubtful.any():
+        first = int(np.flatnonzero(doubtful)[0])
+        row = int(commits.row[pairs.commit[first]])
+        at, votes = history.execution.trace.event(row), times(int(doubtful.sum()), "yes vote")
+        who = history.who(int(commits.process[pairs.commit[first]]))
+        reasons.append(f"{votes} may have come too late (first: before {at}): {_unsure(causal, who)}")
     return tuple(reasons)
 
 
-def _unsure(causal: Order) -> str:
-    heard = causal.unheard and causal.whole
-    return f"no receipt of {' or '.join(causal.unheard)} is recorded" if heard else "not all messages are recorded"
+def _unsure(causal: Order, who: str) -> str:
+    if not causal.whole:
+        return "not all messages are recorded"
+    return f"how {who} came to know of the votes, by receipts of commit.vote, is not recorded"
 
 
 def _told(history: CommitHistory, commits: Marks, place: int, pairs: Pairs, wrong: Bool) -> Violation:
