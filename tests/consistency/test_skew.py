@@ -165,3 +165,16 @@ def test_the_smallest_skew_that_excuses_is_told() -> None:
     [violation] = judge(again, "register", 0).violations
     assert violation.facts["linearizable_from_skew_ns"] is not None
     assert f"{violation.facts['linearizable_from_skew_ns']} ns or more would excuse the register" in violation.summary
+
+
+def test_what_no_skew_excuses_is_not_said_to_be_excused_by_one() -> None:
+    """The witness spans two clients; but the reader's own calls, whose order no clock touches, are wrong as well."""
+    builder = TraceBuilder()
+    for process, f, value, start in (("a", "write", 1, 0), ("b", "read", 1, 20), ("b", "read", None, 40)):
+        argument = value if f == "write" else None
+        builder.add({"process": process, "kind": "invoke", "f": f, "value": argument, "time_ns": start})
+        builder.add({"process": process, "kind": "ok", "f": f, "value": value, "time_ns": start + 10})
+    trace = builder.build()
+    [violation] = check(Execution(trace, Options(model="register")), Options(model="register")).violations
+    assert "No difference between clocks would excuse it." in violation.summary
+    assert "or more would excuse" not in violation.summary

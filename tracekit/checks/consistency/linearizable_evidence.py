@@ -92,20 +92,23 @@ def violations_of(
         violation = describe()
         summary = violation.summary
         if skew or execution.operations.real_time.assumed:
-            summary += _excused(summary, judged.cells.name(key), gaps[key])
+            summary += _excused(violation.facts.get("excused_by_skew_ns"), judged.cells.name(key), gaps[key])
         told.append(replace(violation, summary=summary, facts={**violation.facts, **gaps[key]}))
     return tuple(told)
 
 
-def _excused(said: str, key: str, gap: dict[str, Any]) -> str:
-    """Which skew of clocks would excuse a whole key, where that is not said of its witness already."""
-    if "linearizable_from_skew_ns" not in gap:
-        return ""
-    smallest = gap["linearizable_from_skew_ns"]
-    if smallest is None:
+def _excused(witness: int | None, key: str, gap: dict[str, Any]) -> str:
+    """Which skew of clocks would excuse a violation: its witness, and the whole key, which may have others.
+
+    witness: the skew that excuses the witness, where that is known.
+    """
+    smallest = gap.get("linearizable_from_skew_ns", witness)
+    if "linearizable_from_skew_ns" in gap and smallest is None:
         return " No difference between clocks would excuse it."
-    differ = f"Clocks that differ by {duration(smallest)} or more"
-    return "" if differ in said else f" {differ} would excuse {key}."
+    said = [] if witness is None else [(witness, "it")]
+    if smallest is not None and smallest != witness:
+        said.append((smallest, key))
+    return "".join(f" Clocks that differ by {duration(ns)} or more would excuse {what}." for ns, what in said)
 
 
 def listed(cells: Cells, keys: NDArray[np.bool_]) -> str:

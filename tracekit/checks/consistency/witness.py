@@ -13,7 +13,6 @@ from tracekit.checks.consistency.core import Core
 from tracekit.checks.consistency.decided import Broken
 from tracekit.checks.consistency.search import Stuck
 from tracekit.checks.consistency.zones import Clash
-from tracekit.checks.evidence import duration
 from tracekit.execution import Execution
 from tracekit.history.models import ABSENT, ANY, COMPUTED, UNANSWERED
 from tracekit.history.operations import NEVER
@@ -57,7 +56,7 @@ class Witnesses:
         facts |= self._moment(doomed((read,)))
         rows = [(self._row(read, True), self.text(read)), (self._row(write, False), self.text(write))]
         edge = self.execution.edge(rows[0][0], rows[1][0], "ended before it began")
-        return Violation("read-before-write", text + self._excuse(facts), self.execution.witness(rows), (edge,), facts)
+        return Violation("read-before-write", text, self.execution.witness(rows), (edge,), facts)
 
     def clash(self, found: Clash, doomed: Doomed) -> Violation:
         """Two values of which each must come before the other. doomed: finds where the key broke first."""
@@ -78,7 +77,7 @@ class Witnesses:
         entries = {e for e in (found.first, found.second, found.before, found.after, found.back, found.again) if e >= 0}
         return self._violation(
             "stale-read",
-            text + self._excuse(facts),
+            text,
             entries,
             ended,
             [(a, b, "ended before it began") for a, b in pairs]
@@ -325,9 +324,3 @@ class Witnesses:
             if self._client(earlier) != self._client(later)
         ]
         return {"excused_by_skew_ns": min(gaps)} if gaps else {}
-
-    def _excuse(self, facts: dict[str, object]) -> str:
-        if not self.execution.operations.real_time.assumed or "excused_by_skew_ns" not in facts:
-            return ""
-        gap = duration(int(str(facts["excused_by_skew_ns"])))
-        return f" Clocks that differ by {gap} or more would excuse it."
