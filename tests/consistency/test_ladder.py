@@ -156,3 +156,11 @@ def test_why_a_measured_model_is_undecided_is_told_at_once() -> None:
     assert "because so" in " ".join(whole.split())
     two = (replace(long, reasons=("no.",)), replace(long, check="consistency.pram", reasons=("no.",)))
     assert "eventual, pram: unknown: no." in render(replace(found, checks=two))
+
+
+def test_a_value_out_of_thin_air_is_seen_where_nobody_wrote_at_all() -> None:
+    builder = TraceBuilder()
+    for kind, value in (("invoke", None), ("ok", 1)):
+        builder.add({"process": "a", "kind": kind, "f": "read", "value": value})
+    found = by_name(analyze(builder.build(), expect="causal").checks)["consistency.causal"]
+    assert found.verdict is Verdict.VIOLATED and found.violations[0].anomaly == "ThinAirRead"

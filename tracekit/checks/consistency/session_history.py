@@ -35,7 +35,7 @@ def applies(execution: Execution) -> bool:
     if f is None or f.texts is None or not (execution.trace.is_kind(Kind.INVOKE, Kind.OK) & f.present).any():
         return False
     texts = set(f.texts.to_pylist())
-    if not (texts & READS and texts & WRITES):
+    if not (texts & READS and (texts & WRITES or texts <= READS)):
         return False
     declared = execution.options.model or execution.trace.run.model
     if declared is not None:
@@ -256,10 +256,9 @@ def history_of(execution: Execution) -> SessionHistory:
     unjudged = ""
     if len(sessions.unclear):
         first = trace.event(int(operations.row[sessions.unclear[0]]))
-        unjudged = (
-            f"{len(sessions.unclear)} operations are no plain reads and writes, or cannot be told apart (first: "
-            f"{first}): reads at {int(sessions.unclear_keys.sum())} of {len(sessions.names)} keys are not judged"
-        )
+        count = len(sessions.unclear)
+        are = "operations are" if count > 1 else "operation is"
+        unjudged = f"{count} {are} neither a plain read nor a plain write, or cannot be told apart (first: {first}): reads at {int(sessions.unclear_keys.sum())} of {len(sessions.names)} keys are not judged"
     spoiled = trace.set_aside.spoiling(lambda name: name not in HARMLESS_FIELDS and "." not in name)
     if spoiled:
         reasons.append(f"{spoiled}: they may belong to operations")
@@ -284,7 +283,8 @@ def _ambiguity(execution: Execution, sessions: Sessions) -> str:
     times = int(same.sum())
     written = f"{times} times" if times > 1 else "as well as being the initial value"
     where = sessions.key_name(int(sessions.key[first]))
-    what = f"{len(reads)} reads have no determined write: {value} was written {written} at {where}"
+    have = f"{len(reads)} reads have" if len(reads) > 1 else "1 read has"
+    what = f"{have} no determined write: {value} was written {written} at {where}"
     return f"{what} (values that are not unique make the problem NP-hard)"
 
 

@@ -129,7 +129,7 @@ class Values:
     def _unseen(self) -> int:
         if not self.unseen:
             self.unseen.append(len(self.texts))
-            self.texts.append("a text that nobody looked for")  # no value of a trace has this code
+            self.texts.append("a text that no read answered")  # no value of a trace has this code
         return self.unseen[0]
 
     def demanding(self, codes: Iterable[int]) -> Values:
