@@ -258,7 +258,10 @@ def history_of(execution: Execution) -> SessionHistory:
         first = trace.event(int(operations.row[sessions.unclear[0]]))
         count = len(sessions.unclear)
         are = "operations are" if count > 1 else "operation is"
-        unjudged = f"{count} {are} neither a plain read nor a plain write, or cannot be told apart (first: {first}): reads at {int(sessions.unclear_keys.sum())} of {len(sessions.names)} keys are not judged"
+        unjudged = (
+            f"{count} {are} neither a plain read nor a plain write, or cannot be told apart (first: {first}): reads "
+            f"at {int(sessions.unclear_keys.sum())} of {len(sessions.names)} keys are not judged"
+        )
     spoiled = trace.set_aside.spoiling(lambda name: name not in HARMLESS_FIELDS and "." not in name)
     if spoiled:
         reasons.append(f"{spoiled}: they may belong to operations")
