@@ -165,6 +165,14 @@ def test_reliable_channels_must_deliver_once() -> None:
     assert run(built(lost, channels={"reliable": True}, quiescent=True)).violations[0].anomaly == "never-delivered"
 
 
+def test_recorded_drops_tell_what_was_lost() -> None:
+    sends = [{"process": "a", "kind": "send", "message": i, "peer": "b"} for i in range(3)]
+    drops = [{"process": "nemesis", "kind": "fault", "name": "fault.drop", "message": i} for i in (1, 1, 9)]
+    found = run(built([*sends, *drops]))
+    assert found.facts["undelivered"] == 3 and found.facts["of these, recorded as lost"] == 1
+    assert "1 lost (recorded), 2 undelivered (lost or in flight)" in found.remark
+
+
 def test_without_ids_nothing_is_decided() -> None:
     rows = [{"process": "a", "kind": "send"}, {"process": "b", "kind": "receive"}]
     found = run(built(rows))

@@ -140,8 +140,12 @@ def test_clocks_that_were_stepped_are_located() -> None:
             {"process": "b", "kind": "send", "message": 2 * k + 1, "time_ns": t + step + 20},
             {"process": "a", "kind": "receive", "message": 2 * k + 1, "time_ns": t + 30},
         ]
-    facts = run(rows).facts
+    found = run(rows)
+    facts = found.facts
     assert facts["pairs that no linear clocks explain"] == 1
+    assert "a and b are not (step, slew or mismatch)" in found.remark
+    begin, end = facts["bounds"][0]["not linear from, to, ns"]
+    assert 9_500 <= begin <= 10_000 <= end <= 10_500, "and when"
     first, last = (int(event.split(":")[1]) // 2 for event in facts["bounds"][0]["not linear between"])
     assert 95 <= first <= 100 <= last <= 105
 

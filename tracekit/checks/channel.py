@@ -41,7 +41,8 @@ def delivery(execution: Execution, options: Options) -> CheckResult:
         `domain.message_*`, where both events have them.
 
     Cannot see
-        Whether a message that was never received was lost or still under way at the end: it is counted as undelivered.
+        Whether a message that was never received was lost or still under way at the end: it is counted as undelivered,
+        unless a fault event `fault.drop` with its id says that it was lost, or channel.fifo that a later one arrived.
         Contents that were not recorded. A receive without a send is excused where the recording may have missed
         the send: rows were set aside, a process's start or end is not covered, places (seq) are left out, or a send
         carries no id. Receives without an id are not judged, and a verdict is then unknown.
@@ -165,17 +166,22 @@ def _is_content(name: str) -> bool:
 
 
 def _facts(messages: Messages) -> dict[str, int]:
+    dropped = messages.identity[messages.trace.named("fault.drop")]
+    lost = int(np.isin(messages.identity[messages.undelivered], dropped).sum()) if len(dropped) else 0
     return {
         "sent": len(messages.sends),
         "received": len(messages.receives),
         "received again": len(messages.repeated),
         "undelivered": len(messages.undelivered),
+        **({"of these, recorded as lost": lost} if lost else {}),
     }
 
 
 def _remark(facts: dict[str, int]) -> str:
     again = f" ({facts['received again']:,} of them again)" if facts["received again"] else ""
-    undelivered = f"{facts['undelivered']:,} undelivered (lost or in flight)"
+    lost = facts.get("of these, recorded as lost", 0)
+    rest = f"{facts['undelivered'] - lost:,} undelivered (lost or in flight)"
+    undelivered = f"{lost:,} lost (recorded), {rest}" if lost else rest
     return f"{facts['sent']:,} sent: {facts['received']:,} received{again}, {undelivered}"
 
 

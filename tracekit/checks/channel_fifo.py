@@ -79,6 +79,7 @@ def fifo(execution: Execution, options: Options) -> CheckResult:
     if not _declared(execution):
         return CheckResult(applicable=False, facts=facts, remark=remark, method="FIFO is not declared")
     facts["lost"] = len(_lost(execution, channels))
+    remark += f", {facts['lost']:,} lost (later ones arrived)" if facts["lost"] else ""
     reasons = [] if received else ["no message was received that was sent only once"]
     spoiled = execution.trace.set_aside.spoiling(lambda name: name in ("message", "peer"))
     reasons += [f"{spoiled}: they may have been sends or receives"] if spoiled else []

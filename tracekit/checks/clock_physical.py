@@ -203,7 +203,29 @@ def _measured(execution: Execution, readings: Readings, fell: int) -> tuple[dict
     if len(back):
         early += f" (by up to {duration(most)})"
     linear = f"{len(pairs) - len(bent):,} of {len(pairs):,} pairs of clocks may be linear"
-    return facts, f"physical: {early}, {linear}"
+    return facts, f"physical: {early}, {linear}{_bent(readings, bent)}"
+
+
+def _bent(readings: Readings, pairs: list[Pair]) -> str:
+    """Where the first of the pairs that are not linear shows it; empty where there is none."""
+    if not pairs:
+        return ""
+    told, start = _bounds(readings, pairs[0]), int(min(readings.sent.min(), readings.received.min()))
+    (first, last), (low, high) = told["not linear between"], told["not linear from, to, ns"]
+    more = f"; {len(pairs) - 1:,} more such pairs" if len(pairs) > 1 else ""
+    return (
+        f"; {told['first']} and {told['second']} are not (step, slew or mismatch), between {first} and {last}, "
+        f"{span(low - start)} to {span(high - start)} after the first reading{more}"
+    )
+
+
+def _when(readings: Readings, pair: Pair) -> list[int]:
+    """The readings of the pair's first process at the first and the last message of the stretch that fits no line."""
+    assert pair.breaks is not None, "asked only where the pair is not linear"
+    process = readings.trace.process
+    here = [process[readings.targets[place]] == pair.first for place in pair.breaks]
+    ends = zip(pair.breaks, here, strict=True)
+    return [int(readings.received[place] if mine else readings.sent[place]) for place, mine in ends]
 
 
 def _bounds(readings: Readings, pair: Pair) -> dict[str, Any]:
@@ -224,4 +246,5 @@ def _bounds(readings: Readings, pair: Pair) -> dict[str, Any]:
     elif pair.breaks is not None:
         where = [int(readings.targets[place]) for place in pair.breaks]
         out["not linear between"] = [readings.trace.event(row) for row in where]
+        out["not linear from, to, ns"] = _when(readings, pair)
     return out

@@ -27,6 +27,7 @@ EVENTS = {
     "fault.flapping-partition": "The groups do not hear each other for a moment; links come and go.",
     "fault.heal": "All processes hear each other again.",
     "fault.loss": "Messages may be lost from now on.",
+    "fault.drop": "A message was lost: the column `message` says which.",
     "fault.duplication": "Messages may arrive twice from now on.",
     "fault.reordering": "Messages may overtake each other from now on.",
     "fault.clock-drift": "A process's clock runs at another rate, from another start.",
