@@ -349,3 +349,60 @@ def test_an_error_tells_its_source_its_rule_and_what_was_expected() -> None:
         "rule": "a process's clock advances (IR1)", "recorded": 3, "expected": "at least 6",
         "at": "a.log:15", "consequences": 0,
     }  # fmt: skip
+
+
+def off(rows: list[Row], process: str, own: int, lamport: int) -> list[Row]:
+    """The rows with one process's stamps off by as much, as its recorder writes them; messages carry the right ones."""
+    at = PROCESSES.index(process)
+    return [
+        {
+            **row,
+            "lamport": row["lamport"] + lamport,
+            "vclock": [v + own * (i == at) for i, v in enumerate(row["vclock"])],
+        }
+        if row["process"] == process
+        else row
+        for row in rows
+    ]
+
+
+ROUND: list[Row] = with_seq(
+    [
+        {"process": p, "kind": kind, "message": (i, q)}
+        for i in range(20)
+        for q, p in enumerate("abc")
+        for p, kind in ((p, "send"), ("bca"[q], "receive"))
+    ]
+)
+"""Messages round and round: each receive is followed by a send."""
+
+
+@pytest.mark.parametrize("by", [-1, 1])
+@pytest.mark.parametrize("check", BOTH)
+def test_a_process_whose_stamps_are_off_by_one_is_one_error(check: str, by: int) -> None:
+    rows = recorded([{**row, "message": f"{row['message']}"} for row in ROUND], Recorder(), PROCESSES)
+    found = run(off(rows, "b", by, 0 if check == "clock.vector" else by), check)
+    assert found.violations_total == 1
+    assert "more errors have the same cause" in found.violations[0].summary
+    assert found.facts["of these, consequences of others"] >= 15
+
+
+def test_a_clock_that_jumps_and_stays_explains_all_who_do_not_know_it() -> None:
+    rows = recorded([{**row, "message": f"{row['message']}"} for row in ROUND], Recorder(), PROCESSES)
+    half = [*rows[:60], *off(rows[60:], "b", 5, 0)]
+    found = run(half, "clock.vector")
+    assert found.violations[0].anomaly == "own-component-jumped" and found.violations_total <= 2
+    assert sum(bool(v.facts["consequences"]) for v in found.violations) == 1
+
+
+def test_stamps_that_are_one_event_late_are_few_errors() -> None:
+    rows = recorded([{**row, "message": f"{row['message']}"} for row in ROUND], Recorder(), PROCESSES)
+    last = {p: [0] * len(PROCESSES) for p in PROCESSES}
+    late = []
+    for row in rows:
+        late.append({**row, "vclock": last[row["process"]]})
+        last[row["process"]] = row["vclock"]
+    found = run(late, "clock.vector")
+    assert found.verdict is Verdict.VIOLATED
+    errors = found.violations_total + found.facts["of these, consequences of others"]
+    assert errors > 50 and found.violations_total <= errors // 5

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tracekit.checks.clock.findings import ANOMALIES, SHOWN, located
+from tracekit.checks.clock.findings import ANOMALIES, SHOWN, counted, located
 from tracekit.checks.clock.vectors import VectorClocks
 from tracekit.execution import Execution
 from tracekit.order.recovered import Contradictions
@@ -101,7 +101,9 @@ class Contradicting:
         shown = [(r, f"{execution.text(r)}, {column.at(r)}") for r in (other, row)]
         edges = (Edge(trace.event(other), trace.event(row), "known by its vector"),)
         told = located(execution, row, rule, {"component": self._name(c), **facts}, int(self.following[i]))
-        return Violation(ANOMALIES[code], sentence, execution.witness(shown), edges, told)
+        return Violation(
+            ANOMALIES[code], counted(sentence, int(self.following[i])), execution.witness(shown), edges, told
+        )
 
     def _vector(self, row: int) -> list[int]:
         vector = list(self.doctor.column.at(row) or ())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tracekit.checks.clock.timed import covered
+from tracekit.checks.clock.timed import ENOUGH, covered
 from tracekit.execution import Execution
 from tracekit.kernels.engine import kernels
 from tracekit.results import Edge, Violation
@@ -77,12 +77,36 @@ class Findings:
         return {**facts, **({"of these, consequences of others": following} if following else {})}
 
     def shown(self, execution: Execution) -> list[int]:
-        """Places of the first root causes, so that none depends on a later one. By file order where there are many."""
+        """Places of the first root causes: those that explain many errors, then so that none depends on a later one. By
+        file order where there are many."""
         places = np.flatnonzero(self.root)
         if len(places) <= 10_000:
-            rows = self.rows[places]
-            places = places[np.lexsort((execution.program_order.index[rows], execution.happens_before.lamport(rows)))]
+            rows, count = self.rows[places], self.consequences[places]
+            many = np.where(count >= ENOUGH, -count, 0)
+            clock = execution.happens_before.lamport(rows)
+            places = places[np.lexsort((execution.program_order.index[rows], clock, many))]
         return [int(place) for place in places[:SHOWN]]
+
+
+def alike(parent: Int64, key: Int64) -> Int64:
+    """Errors of one systematic mistake: where at least `ENOUGH` that nothing explains have one key, they have one
+    cause, and the first of them stands for all and for what these explain.
+
+    parent: as `Findings.of` takes it. key: shape of `parent`; negative for errors that are like no other.
+    """
+    free = np.flatnonzero((parent < 0) & (key >= 0))
+    _, first, which, count = np.unique(key[free], return_index=True, return_inverse=True, return_counts=True)
+    leader = np.arange(len(parent))
+    leader[free] = np.where(count[which] >= ENOUGH, free[first[which]], free)
+    out = np.where(parent >= 0, leader[parent], leader)
+    return np.where(out == np.arange(len(parent)), -1, out)
+
+
+def counted(sentence: str, consequences: int) -> str:
+    """What is wrong, with how many other errors are explained by it."""
+    if not consequences:
+        return sentence
+    return f"{sentence} {consequences:,} more error{'s have' if consequences > 1 else ' has'} the same cause."
 
 
 def duplicates(execution: Execution) -> Int64:
@@ -153,6 +177,7 @@ def misplaced(execution: Execution, row: int, code: int, consequences: int) -> V
         rule = "the places of a process that is recorded from start to end have no gap"
     witness = execution.witness([earlier, row])
     edges = (Edge(trace.event(earlier), trace.event(row), "same process"),)
+    summary = counted(summary, consequences)
     return Violation(ANOMALIES[code], summary, witness, edges, located(execution, row, rule, facts, consequences))
 
 

@@ -13,6 +13,7 @@ from tracekit.checks.clock.findings import (
     DUPLICATE,
     MISSING,
     Findings,
+    counted,
     located,
     misplaced,
     undeclared_gaps,
@@ -212,8 +213,9 @@ class HybridClocks:
         expected = self._expected(row, code)
         facts: dict[str, Any] = {"recorded": self._stamp(row), "expected": expected}
         edges = () if cause < 0 else (execution.edge(cause, row),)
+        sentence = counted(self._sentence(trace.event(row), row, code, expected), consequences)
         return Violation(
-            ANOMALIES[code], self._sentence(trace.event(row), row, code, expected), execution.witness(shown), edges,
+            ANOMALIES[code], sentence, execution.witness(shown), edges,
             located(execution, row, RULES[code], facts, consequences),
         )  # fmt: skip
 

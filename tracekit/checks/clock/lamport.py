@@ -13,6 +13,8 @@ from tracekit.checks.clock.findings import (
     DUPLICATE,
     SHOWN,
     Findings,
+    alike,
+    counted,
     located,
     misplaced,
     undeclared_gaps,
@@ -44,7 +46,8 @@ def lamport(execution: Execution, options: Options) -> CheckResult:
         (elsewhere gaps are counted and allowed for). Only the previous timestamp and the send are looked at, so an
         error is reported where it arises and not at everything after it. Where one value explains several errors -
         a stamp too high, from which the next one falls and which the receiver is not later than - one is reported,
-        and the others are counted as its consequences.
+        and the others are counted as its consequences. So are three receives or more, of one process or of messages of
+        one, that fall short of their sends by the same amount.
 
         Recorders differ, and what one does is inferred from the recording and stated: whether internal events
         and receives advance the clock (sends always do), and whether 0 means that there is no timestamp. A convention
@@ -142,14 +145,26 @@ class LamportClocks:
         parent = np.full(len(bad), -1, np.int64)
         falls = np.flatnonzero(code == 1)
         if not len(falls):
-            return parent
+            return self._systematic(bad, code == not_after_send, parent)
         falls = falls[np.argsort(self.timed.before[bad[falls]])]
         fallen_from = self.timed.before[bad[falls]]
         late = np.flatnonzero(code == not_after_send)
         sends = self.execution.messages.send_of[bad[late]]
         at = np.minimum(np.searchsorted(fallen_from, sends), len(falls) - 1)
         parent[late] = np.where(fallen_from[at] == sends, falls[at], -1)
-        return parent
+        return self._systematic(bad, code == not_after_send, parent)
+
+    def _systematic(self, bad: Int64, late: NDArray[np.bool_], parent: Int64) -> Int64:
+        """Receives of one process, or of messages of one, that fall short by as much: there a clock is off."""
+        send = self.execution.messages.send_of[bad]
+        short = np.where(late, self.clock[send] - self.clock[bad], 0)
+        keys = []
+        for process in (self.execution.trace.process[bad], self.execution.trace.process[send]):
+            _, key, count = np.unique(np.stack([short, process]), axis=1, return_inverse=True, return_counts=True)
+            keys.append((key.reshape(-1), count[key.reshape(-1)]))
+        (receiver, here), (sender, there) = keys
+        key = np.where(here >= there, 2 * receiver, 2 * sender + 1)
+        return alike(parent, np.where(late, key, -1))
 
     def violation(self, findings: Findings, i: int) -> Violation:
         """One error in words, with its witness."""
@@ -175,4 +190,5 @@ class LamportClocks:
         rows = [(r, f"{execution.text(r)}, lamport {int(clock[r])}") for r in (cause, row)]
         smallest = known + int(merges or bool(self.convention.must[trace.kind[row]]))
         facts = located(execution, row, rule, {"recorded": at, "expected": f"at least {smallest}"}, consequences)
-        return Violation(ANOMALIES[code], sentence, execution.witness(rows), (execution.edge(cause, row),), facts)
+        edges = (execution.edge(cause, row),)
+        return Violation(ANOMALIES[code], counted(sentence, consequences), execution.witness(rows), edges, facts)

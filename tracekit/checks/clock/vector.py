@@ -31,7 +31,8 @@ def vector(execution: Execution, options: Options) -> CheckResult:
 
         An error is reported where it arises; a clock that is off by one and then counts on consistently is one error.
         Where a single value is wrong, the next event and the receivers seem wrong the other way round: these are
-        counted as its consequences and not listed.
+        counted as its consequences and not listed. So are three errors or more of one mistake: receives that are wrong
+        about one sender by the same amount, and receives of one process whose merge shows one event late.
 
         Recorders differ, and what one does is inferred from the recording and stated: whether internal events and
         receives tick (sends always do), what the first event counts as (1 or 0; a 0 is then the first event or none),

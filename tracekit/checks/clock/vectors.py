@@ -9,8 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.checks.clock.convention import Convention, Start
-from tracekit.checks.clock.findings import ANOMALIES, DUPLICATE, Findings, located, misplaced, with_places
-from tracekit.checks.clock.timed import Timed, absent_zeros, covered, may_have_learned
+from tracekit.checks.clock.findings import (
+    ANOMALIES,
+    DUPLICATE,
+    Findings,
+    alike,
+    counted,
+    located,
+    misplaced,
+    with_places,
+)
+from tracekit.checks.clock.timed import ENOUGH, Timed, absent_zeros, covered, may_have_learned
 from tracekit.execution import Execution
 from tracekit.kernels.engine import kernels
 from tracekit.results import Violation
@@ -190,7 +199,56 @@ class VectorClocks:
             at = np.minimum(np.searchsorted(told, component[told_too_much]), len(told) - 1)
             same = told[at] == component[told_too_much]
             parent[told_too_much[same]] = claims[first[at[same]]]
-        return parent
+        return self._systematic(bad, code, component, parent)
+
+    def _systematic(self, bad: Int64, code: Int64, component: Int64, parent: Int64) -> Int64:
+        """Receives that are wrong about their sender, each by as much: it is the sender whose own component is off,
+        since the error of its own clock that is as large, where there is one. Receives of a process of which the event
+        after knows what the message brought: its stamps are late by one event."""
+        if not len(bad):
+            return parent
+        send, process, index = self._send(bad), self.execution.trace.process, self.execution.program_order.index
+        here, brought = self._entries(bad, component), self._entries(send, component)
+        told = (process[send] == component) & (send >= 0) & (process[bad] != component) & ((code == 4) | (code == 5))
+        off = np.where(told, brought - here, 0)
+        own = np.flatnonzero((process[bad] == component) & (code < DUPLICATE) & (parent < 0))
+        ticks = self.convention.may[self.execution.trace.kind[bad[own]]]
+        known = np.maximum(self._entries(self.timed.before[bad[own]], component[own]), brought[own])
+        by = here[own] - known - ticks
+        others = np.flatnonzero(told & (parent < 0))
+        pairs = np.stack([np.concatenate([component[own], component[others]]), np.concatenate([by, off[others]])])
+        which = np.unique(pairs, axis=1, return_inverse=True)[1].reshape(-1)
+        since = np.full(len(which), len(bad))
+        np.minimum.at(since, which[: len(own)], own)
+        cause = np.minimum(since[which[len(own) :]], len(bad) - 1)
+        follows = (since[which[len(own) :]] < len(bad)) & (index[send[others]] >= index[bad[cause]])
+        parent[others[follows]] = cause[follows]
+        _, key = np.unique(np.stack([code, component, off]), axis=1, return_inverse=True)
+        one_sender = alike(parent, np.where(told, key.reshape(-1), -1))
+        changed = one_sender != parent
+        changed[one_sender[changed]] = True
+        late = self._late(bad, code, component)
+        ways = (
+            _late_first(one_sender, late, process[bad], ~changed),
+            _late_first(parent, late, process[bad], np.ones(len(bad), np.bool_)),
+        )
+        return min((*ways, alike(ways[1], np.where(told, key.reshape(-1), -1))), key=_causes)
+
+    def _late(self, bad: Int64, code: Int64, component: Int64) -> Bool:
+        """Errors that show where stamps are late by one event: a receive lacks what the next event has; and an event
+        after a receive has news that neither it nor its message can have brought."""
+        process, kind, before = self.execution.trace.process[bad], self.execution.trace.kind, self.timed.before[bad]
+        brought = self._entries(self._send(bad), component)
+        late: Bool = (code == 4) & (self._entries(self._next(bad), component) >= brought)
+        return late | ((code == 5) & (process != component) & (before >= 0) & (kind[before] == Kind.RECEIVE))
+
+    def _next(self, rows: Int64) -> Int64:
+        """Rows of the events after each at its process, where these have a vector; else -1."""
+        program, process = self.execution.program_order, self.execution.trace.process[rows]
+        place = program.starts[process] + program.index[rows] + 1
+        there = place < program.starts[process + 1]
+        found = program.rows[np.where(there, place, 0)]
+        return np.where(there & self.timed.present[found], found, -1)
 
     def _wrong(self, rows: Int64, component: Int64) -> tuple[Bool, Bool]:
         """Whether each event is surely lower, and surely higher, in the component than predecessor and send give."""
@@ -245,7 +303,7 @@ class VectorClocks:
         facts = {"component": name, "recorded": here, "expected": wanted}
         edges = tuple(execution.edge(r, row) for r in rows)
         return Violation(
-            ANOMALIES[code], sentence, execution.witness(shown), edges,
+            ANOMALIES[code], counted(sentence, consequences), execution.witness(shown), edges,
             located(execution, row, rule, facts, consequences),
         )  # fmt: skip
 
@@ -262,7 +320,21 @@ class VectorClocks:
             {"recorded": name, "expected": known},
             consequences,
         )
-        return Violation(ANOMALIES[8], sentence, execution.witness(shown), (), facts)
+        return Violation(ANOMALIES[8], counted(sentence, consequences), execution.witness(shown), (), facts)
+
+
+def _late_first(parent: Int64, late: Bool, process: Int64, free: Bool) -> Int64:
+    """Late stamps of one process, `ENOUGH` of them, as one mistake: one seems low and the next one high, however else
+    they hang together. free: errors that may be counted so."""
+    some = late & free
+    some &= (np.bincount(process[some], minlength=int(process.max()) + 1) >= ENOUGH)[process]
+    return alike(np.where(some, -1, parent), np.where(some, process, -1))
+
+
+def _causes(parent: Int64) -> int:
+    """How many root causes there are."""
+    roots: int = kernels("clocks", work=len(parent)).separate(parent, np.zeros(len(parent), np.int8))
+    return roots
 
 
 def _own(execution: Execution, column: ListColumn) -> Int64:
