@@ -215,7 +215,7 @@ def _bent(readings: Readings, pairs: list[Pair]) -> str:
     more = f"; {len(pairs) - 1:,} more such pairs" if len(pairs) > 1 else ""
     return (
         f"; {told['first']} and {told['second']} are not (step, slew or mismatch), between {first} and {last}, "
-        f"{span(low - start)} to {span(high - start)} after the first reading{more}"
+        f"{duration(low - start)} to {duration(high - start)} after the first reading{more}"
     )
 
 
