@@ -240,7 +240,8 @@ class VectorClocks:
         process, kind, before = self.execution.trace.process[bad], self.execution.trace.kind, self.timed.before[bad]
         brought = self._entries(self._send(bad), component)
         late: Bool = (code == 4) & (self._entries(self._next(bad), component) >= brought)
-        return late | ((code == 5) & (process != component) & (before >= 0) & (kind[before] == Kind.RECEIVE))
+        late |= (code == 5) & (process != component) & (before >= 0) & (kind[before] == Kind.RECEIVE)
+        return late
 
     def _next(self, rows: Int64) -> Int64:
         """Rows of the events after each at its process, where these have a vector; else -1."""
@@ -323,7 +324,7 @@ class VectorClocks:
         return Violation(ANOMALIES[8], counted(sentence, consequences), execution.witness(shown), (), facts)
 
 
-def _late_first(parent: Int64, late: Bool, process: Int64, free: Bool) -> Int64:
+def _late_first(parent: Int64, late: Bool, process: NDArray[np.int32], free: Bool) -> Int64:
     """Late stamps of one process, `ENOUGH` of them, as one mistake: one seems low and the next one high, however else
     they hang together. free: errors that may be counted so."""
     some = late & free
