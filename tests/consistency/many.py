@@ -81,7 +81,7 @@ def judged(ops: list[Op], model: str) -> CheckResult | None:
     trace = trace_of(ops)
     if not any(op.outcome != "info" and op.end is not None for op in ops):
         return None
-    if "value" not in trace and model not in ("mutex", "semaphore:permits=2", "counter"):
+    if "value" not in trace and model not in ("mutex", "semaphore:permits=2"):
         return None
     options = Options(model=model)
     return check(Execution(trace, options), options)
