@@ -67,7 +67,7 @@ def wrong_object(ops: list[Op], model: str, found: CheckResult) -> str:
     start, after = OBJECTS[model]
     if (found.verdict is Verdict.HOLDS) != linearizable_object(ops, start, after) or found.reasons:
         return f"the check says {found.verdict} {found.reasons}"
-    if found.verdict is Verdict.HOLDS and found.certificate:
+    if found.verdict is Verdict.HOLDS and "keys" in (found.certificate or {}):
         for entry in found.certificate["keys"]:
             order = [int(event.partition(":")[0][1:]) for event in entry["order"]]
             certain = {i for i, op in enumerate(ops) if op.outcome == "ok"}
