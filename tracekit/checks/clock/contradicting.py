@@ -25,7 +25,7 @@ class Contradicting:
     ----------
     rows, components, others: the events that show it, of which process they know an event, and that event.
     following: how many more such events of the same process follow from each.
-    beyond: how many events know more of a process than was recorded of it.
+    beyond: rows of events that know more of a process than was recorded of it.
     explained: how many contradictions are with a process whose own clocks are wrong, or at it.
     """
 
@@ -34,7 +34,7 @@ class Contradicting:
     components: Int64
     others: Int64
     following: Int64
-    beyond: int
+    beyond: Int64
     explained: int
 
     @classmethod
@@ -42,7 +42,7 @@ class Contradicting:
         """wrong: rows with errors of their own. O(n p) where some event may have received an unknown message."""
         execution, none = doctor.execution, np.empty(0, np.int64)
         if not (doctor.learned & doctor.timed.present).any():
-            return cls(doctor, none, none, none, none, 0, 0)
+            return cls(doctor, none, none, none, none, none, 0)
         found = execution.derive(_contradictions)
         trace, timed = execution.trace, doctor.timed.present
         judged = (found.others >= 0) & timed[found.rows] & timed[found.others]
@@ -68,10 +68,11 @@ class Contradicting:
 
     def reasons(self) -> tuple[str, ...]:
         """Why knowledge of events that nobody recorded decides nothing."""
-        if not self.beyond:
+        if not len(self.beyond):
             return ()
-        whether = "whether all were is not declared: `coverage` in tracekit.run"
-        return (f"{self.beyond:,} events know more events of a process than were recorded of it ({whether})",)
+        first = self.doctor.execution.trace.event(int(self.beyond[0]))
+        many = f"{len(self.beyond):,} events know more events of a process than it recorded (the first: {first})"
+        return (f"{many}: its last ones may be missing, unless `coverage` in tracekit.run declares that none is",)
 
     def violations(self) -> tuple[Violation, ...]:
         """The first of them in words."""
@@ -113,16 +114,16 @@ class Contradicting:
         return self.doctor.execution.trace.processes[component]
 
 
-def _more_than_there_were(doctor: VectorClocks, rows: Int64, components: Int64) -> int:
-    """How many events know more of a process than can have ticked there, with or without a recorded vector."""
+def _more_than_there_were(doctor: VectorClocks, rows: Int64, components: Int64) -> Int64:
+    """The rows that know more of a process than can have ticked there, with or without a recorded vector."""
     trace = doctor.execution.trace
     if not trace.complete or not len(rows):
-        return 0
+        return rows[:0]
     untimed = np.bincount(trace.process[~doctor.timed.present], minlength=len(trace.processes))
     largest = np.zeros(len(trace.processes), np.int64)
     np.maximum.at(largest, trace.process[doctor.timed.rows], doctor.own[doctor.timed.rows])
     known = np.array([(doctor.column.at(int(r)) or ())[c] for r, c in zip(rows, components, strict=True)], np.int64)
-    return int((known > largest[components] + untimed[components]).sum())
+    return rows[known > largest[components] + untimed[components]]
 
 
 def _contradictions(execution: Execution) -> Contradictions:
