@@ -174,3 +174,13 @@ def test_times_and_bounds_as_far_apart_as_there_are() -> None:
         assert next(c for c in found.checks if c.check == "timing.synchrony").verdict is Verdict.HOLDS
         late = run([{**sent, clock: -far}, {**rows[1], clock: far}], bounds={"delay_ns": far})
         assert late.verdict is (Verdict.VIOLATED if clock == "true_time_ns" else Verdict.UNKNOWN)
+
+
+def test_a_message_that_never_came_is_late_even_if_no_other_came() -> None:
+    rows: list[Row] = [
+        {"process": "a", "kind": "send", "message": 1, "peer": "b", "true_time_ns": 0},
+        {"process": "b", "kind": "internal", "true_time_ns": 100},
+    ]
+    found = run(rows, bounds={"delay_ns": 20}, channels={"reliable": True})
+    assert [v.anomaly for v in found.violations] == ["message-not-in-time"]
+    assert run(rows, bounds={"delay_ns": 200}, channels={"reliable": True}).verdict is Verdict.UNKNOWN

@@ -85,20 +85,21 @@ def synchrony(execution: Execution, options: Options) -> CheckResult:
         facts |= measured
         told.append(_words(measured))
     if guesses:
-        more = f"; {len(guesses) - 1:,} more hints are in the report" if len(guesses) > 1 else ""
+        rest = len(guesses) - 1
+        more = f"; {rest:,} more hint{'s are' if rest > 1 else ' is'} in the report" if rest else ""
         told.append(f"A hint, which is a guess: {guesses[0]}{more}")
     remark = ". ".join(told)
     bound = execution.trace.run.bounds.get("delay_ns")
     if bound is None:
         return CheckResult(applicable=False, facts=facts, remark=remark, method="no bound on delays is declared")
-    if not len(clock.delay):
-        return CheckResult(reasons=(f"no message has {clock.name} at both ends",), facts=facts, remark=remark)
     unjudged = int((clock.skew == UNDECLARED).sum())
     unknown = f"{unjudged:,} messages went between clocks of which nobody declared how far they differ (bounds.skew_ns)"
     late = clock.late(bound, execution.trace.run.bounds.get("gst_ns"))
     missing, excuse = _missing(execution, clock, bound), may_miss_events(execution)
     if not excuse and len(execution.messages.nameless[1]):
         excuse = f"{len(execution.messages.nameless[1]):,} receives carry no message id"
+    if not len(clock.delay) + len(missing):
+        return CheckResult(reasons=(f"no message has {clock.name} at both ends",), facts=facts, remark=remark)
     reasons = [unknown] if unjudged else []
     if excuse and len(missing):
         reasons.append(f"{len(missing):,} messages were not received by their deadline, but {excuse}")
