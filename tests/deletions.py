@@ -80,7 +80,7 @@ def only(trace: Trace, rows: np.ndarray[tuple[int], np.dtype[np.int64]], indexed
     columns = {name: column for name, column in part.columns.items() if name != "index"}
     if indexed:
         columns["index"] = from_arrow(pa.array(np.arange(len(part))))
-    return replace(part, seq=seq, columns=columns, kept=None)
+    return replace(part, seq=seq, columns=columns)
 
 
 def blank(trace: Trace, process: str, field: str) -> Trace:

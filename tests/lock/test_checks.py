@@ -174,8 +174,16 @@ def test_a_lease_on_true_time_with_clocks_that_drift() -> None:
         {**hold("b", 2, 5, 100), "true_time_ns": 90 * MS},
         {**hold("b", 2, 6, name="leave"), "true_time_ns": 92 * MS},
     ]
+    found = check(rows, "lease", bounds={"drift_ppm": 100_000})
+    assert (found.verdict, found.reasons) == (Verdict.UNKNOWN, (
+        "a never records lock.leave, as others do: how long it took a:0 to be its own is not known",
+    ))  # fmt: skip
+    rows += [
+        {**hold("a", 3, 900, 100), "true_time_ns": 900 * MS},
+        {**hold("a", 3, 901, name="leave"), "true_time_ns": 901 * MS},
+    ]
     assert check(rows, "lease", bounds={"drift_ppm": 100_000}).verdict is Verdict.VIOLATED
-    later = [rows[0], {**rows[1], "true_time_ns": 91 * MS}, rows[2]]
+    later = [rows[0], {**rows[1], "true_time_ns": 91 * MS}, *rows[2:]]
     found = check(later, "lease", bounds={"drift_ppm": 100_000})
     assert (found.verdict, found.facts["possible overlaps"]) == (Verdict.HOLDS, 1)
     lapsed = {**hold("a", 1, 100, name="lapse"), "true_time_ns": 95 * MS}

@@ -135,6 +135,9 @@ def test_commit_without_quorum() -> None:
     events.message("n1", "n2", "append_entries", start=2, log=[(1, "z")])
     events("n1", "commit", commit=2)
     result = events.check("commit-quorum")
+    assert result.verdict is Verdict.UNKNOWN, "n3 records no receipt of entries: it may have stored any"
+    events.message("n1", "n3", "append_entries")
+    result = events.check("commit-quorum")
     assert anomalies(result) == ["committed-without-quorum"]
     assert "when only n1 had stored it; it needs 2 of 3" in result.violations[0].summary
 

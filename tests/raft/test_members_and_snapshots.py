@@ -127,6 +127,8 @@ class TestUse:
         events.message("n1", "n4", "append_entries", start=1, log=[(1, "no-op"), (1, "c")], role="learner")
         events.message("n4", "n1", "append_entries_response")
         events("n1", "commit", commit=2)
+        for name in ("n2", "n3"):
+            events.message("n1", name, "append_entries")
         assert anomalies(events.check("commit-quorum")) == ["committed-without-quorum"]
 
 

@@ -203,6 +203,8 @@ def test_a_voter_that_applies_what_its_recorded_log_lacks_may_have_stored_it_in_
     events.message("n1", "n2", "append_entries", ASKED)
     events.message("n2", "n1", "append_entries_response", GRANTED)
     events("n1", "commit", commit=1)
+    assert events.check("commit-quorum").verdict is Verdict.UNKNOWN, "n3 records no receipt of entries"
+    events.message("n1", "n3", "append_entries")
     assert events.check("commit-quorum").verdict is Verdict.VIOLATED
     events("n2", "apply", apply_index=1, apply_term=1)
     assert events.check("commit-quorum").verdict is Verdict.UNKNOWN

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tracekit.checks.lock.facts import DECIDED, HELD
 from tracekit.execution import Execution
 from tracekit.trace.schema import Kind
 
+Int64 = NDArray[np.int64]
+Bool = NDArray[np.bool_]
 GIVEN_BACK = ("lock.leave", "lock.release_request", "lock.release_message", "lock.release")
 """Events that show that locks are given back."""
 
 
 def gaps(execution: Execution) -> tuple[str, ...]:
     """Reasons why it is not known which lock an event is about, or whose it is. O(n)."""
-    return (*_unnamed(execution), *_of_nobody(execution))
+    return (*unnamed(execution), *_of_nobody(execution))
 
 
 def ends_left_out(execution: Execution, names: dict[str, str]) -> tuple[str, ...]:
@@ -29,7 +32,17 @@ def ends_left_out(execution: Execution, names: dict[str, str]) -> tuple[str, ...
     return (f"locks are given back ({others[0]}), and {end} is not recorded",)
 
 
-def _unnamed(execution: Execution) -> tuple[str, ...]:
+def never_end(execution: Execution, rows: Int64, end: str) -> Bool:
+    """Which of some rows, at which holdings begin, stand at a process that never records the event that ends holdings,
+    though others do: how long they lasted may not be recorded."""
+    trace = execution.trace
+    ending = np.unique(trace.process[trace.named(end)])
+    silent: Bool = ~np.isin(trace.process[rows], ending) & (len(ending) > 0)
+    return silent
+
+
+def unnamed(execution: Execution) -> tuple[str, ...]:
+    """A reason where some events name their lock and others do not."""
     trace = execution.trace
     name = trace.get("lock.name")
     rows = np.flatnonzero(trace.named(*DECIDED, *HELD, "lock.accept") & (trace.kind != Kind.FAULT))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN, duration, times, violation
 from tracekit.checks.lock.facts import DECIDED, HELD, Facts, facts_of
-from tracekit.checks.lock.gaps import ends_left_out
+from tracekit.checks.lock.gaps import ends_left_out, never_end
 from tracekit.checks.lock.holdings import NEVER, Holdings, held
 from tracekit.checks.lock.order import Order, order_of
 from tracekit.checks.lock.overlaps import overlaps
@@ -54,7 +54,9 @@ def lease(execution: Execution, options: Options) -> CheckResult:
 
     Cannot see
         Overlaps shorter than what the clocks leave open. What a holder does with a lock after its lease is over: that
-        shows at the resource (lock.fencing). Clocks that jump, where the simulator's clock is not recorded.
+        shows at the resource (lock.fencing). Clocks that jump, where the simulator's clock is not recorded. How long a
+        holder took a lock to be its own that never records lock.leave, where others do: the answer is unknown where
+        that would decide. A single lock.leave left out looks as if it had not happened.
 
     Cost
         Sorting the events of locks; linear where no two holders overlap.
@@ -70,8 +72,16 @@ def lease(execution: Execution, options: Options) -> CheckResult:
     found = overlaps(holdings)
     late = extended.broken
     unclocked = len(found.open_first) > 0 and not holdings.order.clocked
-    reasons = ("leases are recorded and no clock is, by which they could be compared",) if unclocked else ()
+    reasons: tuple[str, ...] = (
+        ("leases are recorded and no clock is, by which they could be compared",) if unclocked else ()
+    )
     pairs = list(zip(found.first.tolist(), found.second.tolist(), strict=True))
+    endless = never_end(execution, holdings.first[found.first], "lock.leave")
+    if endless.any():
+        begun = int(holdings.first[found.first[endless][0]])
+        who, at = execution.trace.processes[execution.trace.process[begun]], execution.trace.event(begun)
+        reasons += (f"{who} never records lock.leave, as others do: how long it took {at} to be its own is not known",)
+        pairs = [pair for pair, lasting in zip(pairs, endless.tolist(), strict=True) if not lasting]
     possible = len(np.unique(found.open_first))
     return judged(
         execution,

@@ -9,13 +9,14 @@ from tracekit.checks.doubts import domain_check, not_covered
 from tracekit.checks.evidence import SHOWN, listed, times
 from tracekit.checks.raft.configuration import NO, UNDECIDED, YES, Configurations, configurations
 from tracekit.checks.raft.evidence import legible, not_recorded, violation
-from tracekit.checks.raft.history import Int64, raft_history, raft_occurs
+from tracekit.checks.raft.history import Int64, RaftHistory, raft_history, raft_occurs
 from tracekit.checks.raft.leader_commits import leader_commits
 from tracekit.checks.raft.logs import RaftLogs, raft_logs
 from tracekit.checks.raft.order import Order, order
 from tracekit.execution import Execution, Options
 from tracekit.kernels.raft import TERM
 from tracekit.results import CheckResult, Violation
+from tracekit.trace.schema import Kind
 
 BLOCK = 4_000_000
 """Cells of (commits x processes) that are looked at together; bounds memory."""
@@ -46,8 +47,9 @@ def commit_quorum(execution: Execution, options: Options) -> CheckResult:
 
     Cannot see
         Whether what was stored had reached the disk. A voter whose log is not recorded, or that commits or applies
-        entries which its recorded log lacks, is taken as if it might have stored the entry: where that would decide,
-        the answer is unknown.
+        entries which its recorded log lacks, or that records no receipt of raft.append_entries at all where such
+        messages are recorded, is taken as if it might have stored the entry: where that would decide, the answer is
+        unknown.
 
     Cost
         Commits times processes, times the logarithm of the log's length.
@@ -113,9 +115,20 @@ def _holds(logs: RaftLogs, causal: Order, place: Int64, entry: Int64, index: Int
     silent = np.ones(len(history.names), np.bool_)
     silent[np.unique(history.process[logs.changes])] = False
     holds[:, silent] = UNDECIDED
-    for p in {*not_covered(history.execution), *logs.incomplete.tolist()}:
+    for p in {*not_covered(history.execution), *logs.incomplete.tolist(), *_deaf(history)}:
         holds[:, p] = np.where(holds[:, p] == YES, YES, UNDECIDED)
     return holds
+
+
+def _deaf(history: RaftHistory) -> list[int]:
+    """Processes that record no receipt of entries, though such messages are recorded: what they stored as followers is
+    not recorded, even where what they found in their logs when they started, or wrote as leaders, is."""
+    trace = history.execution.trace
+    entries = trace.named("raft.append_entries")
+    if not entries.any():
+        return []
+    received = np.unique(trace.process[entries & trace.is_kind(Kind.RECEIVE)])
+    return [int(p) for p in np.setdiff1d(np.arange(len(trace.processes)), received)]
 
 
 def _ever(logs: RaftLogs, causal: Order, place: int, entry: int, index: int, holds: NDArray[np.int64]) -> Int64:

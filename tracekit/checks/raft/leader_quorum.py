@@ -41,8 +41,9 @@ def leader_quorum(execution: Execution, options: Options) -> CheckResult:
         raft.voters_outgoing, where membership changes.
 
     Cannot see
-        Elections won before the recording began. A voter that recorded nothing is taken as if it might have voted:
-        where that would decide, the answer is unknown.
+        Elections won before the recording began. A voter that recorded nothing is taken as if it might have voted, and
+        a winner that never records the receipt of a vote (raft.request_vote_response), where others do or votes are
+        sent, as if it might have received any: where that would decide, the answer is unknown.
 
     Cost
         Linear in the events, plus elections times processes.
@@ -97,6 +98,10 @@ def _votes_held(
     places, terms, voters = received
     of_answer = _first(voters, terms, history.process[places], places)
     other = set(zip(given.voter.tolist(), given.term.tolist(), strict=True))
+    answered = history.execution.trace.named("raft.request_vote_response")
+    hears = np.unique(history.execution.trace.process[answered & history.execution.trace.is_kind(Kind.RECEIVE)])
+    if answered.any():  # a winner that records no receipt of any vote may have had them all
+        holds[~np.isin(history.process[elected], hears)] = UNDECIDED
     frontiers = causal.frontiers(elected)
     for e, place in enumerate(elected.tolist()):
         term, winner = int(history.term[place]), int(history.process[place])
