@@ -178,6 +178,12 @@ class TestOutput:
 
 
 class TestMistakes:
+    def test_kinds_in_capitals_are_told(self, tracekit: Run, traces: Path) -> None:
+        (traces / "go.jsonl").write_text('{"process": "a", "kind": "Internal"}\n{"process": "a", "kind": "send"}\n')
+        done = tracekit("analyze", "go.jsonl")
+        assert done.returncode == 3
+        assert "1 × the row has no known kind (internal, send, receive" in done.stdout
+
     def test_a_file_that_is_no_text(self, tracekit: Run, traces: Path) -> None:
         (traces / "blob").write_bytes(bytes(range(128, 256)) * 4)
         done = tracekit("analyze", "blob")

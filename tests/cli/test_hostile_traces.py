@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.cli.conftest import Run
+from tracekit.trace.assemble import UNKNOWN_KIND
 
 MOST = 2**63 - 1
 LEAST = -(2**63)
@@ -57,7 +58,7 @@ SET_ASIDE: dict[str, tuple[dict[str, Any], dict[str, int], list[str]]] = {
     "uint64 times": ({"time_ns": pa.array([5, 2**64 - 1, 6, 2**63, 7], pa.uint64())}, {"time_ns is 2^63 or above": 2},
                      ["row 1", "row 3"]),
     "no process": ({"process": ["a", None, "b", "", "c"]}, {"the row names no process": 2}, ["row 1", "row 3"]),
-    "kinds": ({"kind": ["send", "INTERNAL", "receive", None, "x"]}, {"the row has no known kind": 3},
+    "kinds": ({"kind": ["send", "INTERNAL", "receive", None, "x"]}, {UNKNOWN_KIND: 3},
               ["row 1", "row 3", "row 4"]),
 }  # fmt: skip
 

@@ -14,6 +14,7 @@ from tests.formats.fuzz import damaged, survives
 from tracekit.errors import TracekitError
 from tracekit.formats.mapped import read_mapped
 from tracekit.registry import Format
+from tracekit.trace.assemble import UNKNOWN_KIND
 from tracekit.trace.schema import Kind
 from tracekit.trace.trace import Trace
 
@@ -139,7 +140,7 @@ def test_text_lines(tmp_path: Path) -> None:
     assert fields(trace) == [
         {"kind": "send", "event": "a:0", "peer": "b", "index": 0}, {"kind": "receive", "event": "b:0", "index": 1}
     ]  # fmt: skip
-    assert trace.set_aside.counts == {"the pattern does not match": 1, "the row has no known kind": 1}
+    assert trace.set_aside.counts == {"the pattern does not match": 1, UNKNOWN_KIND: 1}
     assert trace.inferred == ("index: the order of the lines",)
 
 
@@ -165,7 +166,7 @@ def test_run_facts_and_bad_rows(tmp_path: Path) -> None:
     assert (trace.run.model, trace.run.n, len(trace)) == ("kv", 3, 2)
     assert sorted((aside.place, aside.reason, aside.text) for aside in trace.set_aside.first) == [
         ("node.jsonl:2", "not JSON", '{"node":"a"'), ("node.jsonl:3", "not a JSON object", "[1]"),
-        ("node.jsonl:4", "the row names no process", ""), ("node.jsonl:5", "the row has no known kind", "sleeps"),
+        ("node.jsonl:4", "the row names no process", ""), ("node.jsonl:5", UNKNOWN_KIND, "sleeps"),
         ("node.jsonl:6", "not of type int64", "x"),
     ]  # fmt: skip
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tracekit.analysis import analyze
 from tracekit.errors import TracekitError
+from tracekit.trace.assemble import UNKNOWN_KIND
 from tracekit.trace.builder import TraceBuilder
 from tracekit.trace.parquet import read_parquet, to_table, write_parquet
 from tracekit.trace.run import Run
@@ -129,7 +130,7 @@ class TestSetAside:
         columns = {"process": ["a", None, "a", ""], "kind": ["send", "send", "sent", "send"], "line": [10, 11, 12, 13]}
         trace = read_parquet(write(tmp_path / "t", columns))
         assert len(trace) == 1
-        assert trace.set_aside.counts == {"the row names no process": 2, "the row has no known kind": 1}
+        assert trace.set_aside.counts == {"the row names no process": 2, UNKNOWN_KIND: 1}
         assert {s.place.rpartition(":")[2] for s in trace.set_aside.first} == {"11", "12", "13"}
 
     def test_clock_values_that_no_clock_has(self, tmp_path: Path) -> None:

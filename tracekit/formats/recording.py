@@ -43,11 +43,14 @@ TYPES: dict[str, Want] = {"value": JSON, "key": KEY, "txn": TRANSACTION}
 
 
 def can_read(path: Path, head: bytes) -> bool:
-    """Whether the first line that is an object is an event of the schema, or says what a run declares."""
+    """Whether the first line that is an object is an event of the schema, or says what a run declares.
+
+    A kind in capitals is none of the schema's; its row is set aside, which says more than that no format fits.
+    """
     for line in head.split(b"\n", 20)[:20]:
         row = _object(line)
         if row is not None:
-            return META in row or (isinstance(row.get("process"), str) and row.get("kind") in [*KINDS])
+            return META in row or (isinstance(row.get("process"), str) and str(row.get("kind")).lower() in KINDS)
     return False
 
 

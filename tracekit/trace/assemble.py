@@ -17,6 +17,8 @@ from tracekit.trace.trace import SetAside, SetAsides, Trace, process_order
 Mask = NDArray[np.bool_]
 SLICE = 1 << 16
 
+UNKNOWN_KIND = f"the row has no known kind ({', '.join(KINDS)})"
+
 
 def assemble(
     columns: Mapping[str, AnyColumn],
@@ -59,7 +61,7 @@ def assemble(
     names = _texts(process_column)
     kind = _kind_codes(_text(columns["kind"]))
     bad = log.rows(_blank(process_column), "the row names no process", columns["process"])
-    bad |= log.rows(~bad & (kind < 0), "the row has no known kind", columns["kind"])
+    bad |= log.rows(~bad & (kind < 0), UNKNOWN_KIND, columns["kind"])
     seq = columns.get("seq")
     if isinstance(seq, Column):
         bad |= log.rows(~bad & (~seq.present | (seq.values < 0)), "the row has no place (seq) at its process", seq)
