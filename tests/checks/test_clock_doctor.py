@@ -406,3 +406,17 @@ def test_stamps_that_are_one_event_late_are_few_errors() -> None:
     assert found.verdict is Verdict.VIOLATED
     errors = found.violations_total + found.facts["of these, consequences of others"]
     assert errors > 50 and found.violations_total <= errors // 5
+
+
+@pytest.mark.parametrize("others", [0, 5])
+def test_a_first_event_that_did_not_tick_is_an_error_only_where_others_of_its_class_do(others: int) -> None:
+    rows: list[Row] = [{"process": "a", "kind": "internal", "vclock": [0, 0, 0, 0]}]
+    for i, p in enumerate("bcd"):
+        first = {"process": p, "kind": "send", "message": p}
+        rows.append({**first, "vclock": [int(q == p) for q in PROCESSES]})
+        rows += [
+            {"process": p, "kind": "internal", "vclock": [(n + 2) * int(q == p) for q in PROCESSES]}
+            for n in range(others * (i == 0))
+        ]
+    verdict = run(with_seq(rows), "clock.vector", WHOLE).verdict
+    assert verdict is (Verdict.VIOLATED if others else Verdict.HOLDS)

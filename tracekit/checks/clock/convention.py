@@ -15,7 +15,7 @@ from tracekit.trace.trace import Trace
 Bool = NDArray[np.bool_]
 Int64 = NDArray[np.int64]
 
-INTERNAL, RECEIVE = 0, 2
+INTERNAL, SEND, RECEIVE = 0, 1, 2
 CLASSES = ("internal events", "sends", "receives")
 PLAIN = "every event ticks"
 
@@ -28,12 +28,14 @@ class Convention:
     ----------
     must, may: by `Kind`: whether such an event advances its process's clock by all, or by some, of the conventions
         that the recording leaves open; where one is inferred, both are the same.
+    shown: by `Kind`: whether enough such events were seen to advance the clock, and not only none that kept it.
     words: the convention in words, with the evidence where it is not the plain one.
     doubts: what stayed undecided, as reasons.
     """
 
     must: Bool
     may: Bool
+    shown: Bool
     words: str
     doubts: tuple[str, ...]
 
@@ -57,6 +59,8 @@ class Convention:
         loops = kernels("clocks", work=len(trace))
         loops.ticks(trace.kind, clock, timed.present, timed.before, timed.missed, timed.restarted, send_of, counts)
         must, may = np.ones(3, np.bool_), np.ones(3, np.bool_)
+        shown = counts[:, 1] >= ENOUGH
+        shown[SEND] = True
         still, doubts, odd = [], [], []
         for code in (INTERNAL, RECEIVE):
             k, a = counts[code].tolist()
@@ -80,7 +84,7 @@ class Convention:
             unsure = [CLASSES[c] for c in (INTERNAL, RECEIVE) if may[c] and not must[c]]
             words = "; ".join([*still, f"whether {' and '.join(unsure)} tick is undecided"])
         classes = [loops.class_of(int(kind)) for kind in Kind]
-        return cls(must[classes], may[classes], words, tuple(doubts))
+        return cls(must[classes], may[classes], shown[classes], words, tuple(doubts))
 
 
 @dataclass(frozen=True)

@@ -143,6 +143,7 @@ class VectorClocks:
         state[begins] += loops.BEGINS
         if self.start.value is None:
             state[begins] &= ~loops.MUST_TICK
+        state[begins[~self.convention.shown[trace.kind[begins]]]] &= ~loops.MUST_TICK
         state[~timed.present] = 0
         return state
 
