@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -34,7 +35,7 @@ class Judgement:
 
 
 @dataclass(frozen=True, eq=False)
-class Rule:
+class Rule(ABC):
     """An event of a process follows steps of a majority of the acceptors.
 
     Attributes
@@ -63,19 +64,19 @@ class Rule:
         """What came before what."""
         return self.execution.derive(order)
 
-    @cached_property
+    @property
+    @abstractmethod
     def shown(self) -> Demonstrated:
         """What each process demonstrably records of the steps."""
-        raise NotImplementedError
 
+    @abstractmethod
     def count(self, steps: Steps, events: Steps, related: Relation) -> Int64:
         """How many acceptors have a step that supports each event and that stands in a relation to it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def explained(self, events: Steps) -> tuple[Bool, str]:
         """Whether each event's process records the messages from which it has to know; and what it is that it lacks,
         to be filled in with its name."""
-        raise NotImplementedError
 
     def judge(self) -> Judgement:
         """Of the events before which no majority is recorded, those are broken for which no missing event can be an
@@ -140,7 +141,7 @@ class Promised(Rule):
 
     sort, unit = "promises", "accept requests"
 
-    @cached_property
+    @property
     def shown(self) -> Demonstrated:
         """See `Rule`."""
         return self.execution.derive(demonstrated_promises)
@@ -169,7 +170,7 @@ class Accepted(Rule):
 
     sort, unit = "acceptances", "values learned"
 
-    @cached_property
+    @property
     def shown(self) -> Demonstrated:
         """See `Rule`."""
         return self.execution.derive(demonstrated_acceptances)
