@@ -147,6 +147,11 @@ class Run:
                 return True
         return False
 
+    def deaf(self, name: str) -> bool:
+        """Whether messages of a name occur, and some process records the receipt of none."""
+        rows = [(f["process"], f["kind"] is Kind.RECEIVE) for f in self.states.values() if f["fields"]["name"] == name]
+        return bool(rows) and {p for p, received in rows if received} != set(self.trace.processes)
+
     def upto(self, row: int) -> set[int]:
         return self.past[row] | {row}
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracekit.checks.doubts import left_out
 from tracekit.execution import Execution, Options
 from tracekit.order.matching import Messages, Origin
 from tracekit.registry import check
@@ -135,15 +136,6 @@ def may_miss_events(execution: Execution) -> str:
     if uncovered:
         return f"the start or end of {', '.join(sorted(uncovered)[:3])} is not recorded"
     return left_out(execution)
-
-
-def left_out(execution: Execution) -> str:
-    """Where places (seq) show that events were not recorded; empty where none do."""
-    trace, rows = execution.trace, execution.program_order.gaps(execution.trace)
-    if not len(rows):
-        return ""
-    where = f"before {trace.event(int(rows[0]))}" + (f" and in {len(rows) - 1:,} more places" if len(rows) > 1 else "")
-    return f"events {where} are not recorded (gaps in seq)"
 
 
 def may_miss_first_receipts(execution: Execution) -> str:

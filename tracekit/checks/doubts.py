@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import wraps
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tracekit.execution import Execution, Options
 from tracekit.registry import check
@@ -37,7 +38,8 @@ def domain_check(
     measured: bool = False,
     self_evident: Callable[[Execution], bool] = lambda execution: False,
 ) -> Callable[[CheckFunction], CheckFunction]:
-    """Registers a check of a protocol, which becomes unknown where events that were set aside could change its answer.
+    """Registers a check of a protocol, which becomes unknown where events that were set aside could change its answer,
+    or where events that are visibly missing could excuse a violation.
 
     Parameters
     ----------
@@ -54,7 +56,10 @@ def domain_check(
         def judged(execution: Execution, options: Options) -> CheckResult:
             found = function(execution, options)
             spoiled = execution.trace.set_aside.spoiling(lambda f: f.startswith(f"{prefix}.") or f in ORDER_FIELDS)
-            return _doubted(found, spoiled, prefix, self_evident(execution)) if spoiled else found
+            if spoiled:
+                return _doubted(found, spoiled, prefix, self_evident(execution))
+            missing = left_out(execution) if found.violations_total and not self_evident(execution) else ""
+            return _excused(found, missing) if missing else found
 
         occurs = applies or (lambda execution: domain_occurs(execution, prefix))
         return check(name, applies=occurs, measured=measured)(judged)
@@ -87,6 +92,17 @@ def torn(execution: Execution) -> str:
     return ""
 
 
+def left_out(execution: Execution, processes: NDArray[np.integer[Any]] | None = None) -> str:
+    """Where places (seq) show that events were not recorded; empty where none do. processes: codes; None: all."""
+    trace, rows = execution.trace, execution.program_order.gaps(execution.trace)
+    if processes is not None:
+        rows = rows[np.isin(trace.process[rows], processes)]
+    if not len(rows):
+        return ""
+    where = f"before {trace.event(int(rows[0]))}" + (f" and in {len(rows) - 1:,} more places" if len(rows) > 1 else "")
+    return f"events {where} are not recorded (gaps in seq)"
+
+
 def unheard(execution: Execution, names: Sequence[str]) -> tuple[str, ...]:
     """Those names of messages that are sent and never received anywhere: all were lost, or, as likely, receipts of them
     are not recorded. What a message tells may then have been known without a trace of it."""
@@ -103,5 +119,9 @@ def _doubted(found: CheckResult, spoiled: str, domain: str, self_evident: bool) 
         return replace(found, reasons=(*found.reasons, may))
     if self_evident:
         return found
-    excused = f"{found.violations[0].summary} But {spoiled}, which may explain it."
+    return _excused(found, spoiled)
+
+
+def _excused(found: CheckResult, why: str) -> CheckResult:
+    excused = f"{found.violations[0].summary} But {why}, which may explain it."
     return replace(found, violations=(), violations_total=0, reasons=(*found.reasons, excused))

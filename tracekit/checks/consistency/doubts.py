@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracekit.checks.consistency.cells import Cells
+from tracekit.checks.doubts import left_out
 from tracekit.checks.evidence import duration
 from tracekit.execution import Execution
 from tracekit.history.models import Values
@@ -78,6 +79,8 @@ def doubts_of(execution: Execution, cells: Cells) -> Doubts:
         excuses.append((f"the recording of {late} began late, so unseen writes may explain it", everywhere))
     if early:
         excuses.append((f"the recording of {early} ended early, so unseen writes may explain it", everywhere))
+    if gaps := left_out(execution, operations.process):
+        excuses.append((f"{gaps}, and unseen writes may explain it", everywhere))
     if not trace.complete and operations.real_time.column == "time_ns":
         excuses.append(("the file is not complete, so unseen writes may explain it", everywhere))
     return Doubts(undecidable, tuple(reasons), tuple(excuses), bool(late))

@@ -11,6 +11,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from tracekit.checks.doubts import left_out
 from tracekit.errors import TracekitError
 from tracekit.execution import Execution
 from tracekit.history.models import Choice, choose
@@ -269,6 +270,8 @@ def history_of(execution: Execution) -> SessionHistory:
     for who, what in ((late, "began late"), (early, "ended early")):
         if who:
             excuses.append(f"the recording of {who} {what}, so unseen writes may explain it.")
+    if gaps := left_out(execution, operations.process):
+        excuses.append(f"{gaps}, and unseen writes may explain it.")
     if not trace.complete and operations.real_time.column == "time_ns":
         excuses.append("the file is not complete, so unseen writes may explain it.")
     ambiguity = _ambiguity(execution, sessions)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tracekit.checks.doubts import left_out
 from tracekit.execution import Execution, Options
 from tracekit.registry import check
 from tracekit.results import CheckResult, Violation
@@ -75,6 +76,8 @@ def strong_eventual(execution: Execution, options: Options) -> CheckResult:
         else:
             violations.append(_differ(execution, found, *pair))
     total = len(groups) - refuted
+    if total and (gaps := left_out(execution)):
+        excuses.append(f"{gaps}: they may have been deliveries")
     if excuses and total:
         reasons = [f"{violations[0].summary} But {excuses[0]}", *reasons]
         violations, total = [], 0
