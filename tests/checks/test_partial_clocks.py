@@ -85,6 +85,6 @@ def test_a_clock_that_stands_still_over_a_gap_may_be_one_that_does_not_tick(betw
 
 def test_one_timestamp_of_each_process_is_compared_with_nothing() -> None:
     rows: list[Row] = [{"process": p, "kind": "internal", "lamport": 7} for p in "ab"]
-    assert verdict(rows, "clock.lamport") is Verdict.UNKNOWN
+    assert verdict(rows, "clock.lamport") is Verdict.NOT_APPLICABLE
     sent = [{**rows[0], "kind": "send", "message": 1}, {**rows[1], "kind": "receive", "message": 1, "lamport": 8}]
     assert verdict(sent, "clock.lamport") is Verdict.HOLDS

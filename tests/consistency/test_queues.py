@@ -75,7 +75,7 @@ def test_stacks_of_many_unanswered_pushes_are_left_in_time(monkeypatch: pytest.M
     found = judged([*crashed, *pairs(20, wrong=False)], "stack")
     assert found is not None and found.verdict is Verdict.UNKNOWN
     [reason] = found.reasons
-    assert "of them never answered" in reason and "more than 2000 tops of stacks" in reason
+    assert "of them never answered" in reason and "more than 2,000 tops of stacks" in reason
 
 
 class Asked(Budget):

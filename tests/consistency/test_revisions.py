@@ -86,7 +86,8 @@ def judge(ops: list[Numbered], model: str) -> CheckResult:
 
 
 def wanted(ops: list[Numbered]) -> bool:
-    return any(op.outcome == "ok" for op in ops) and any(op.argument is not None or op.answer for op in ops)
+    answered = [op for op in ops if op.outcome == "ok"]
+    return bool(answered) and any(op.argument is not None for op in ops) | any(bool(op.answer) for op in answered)
 
 
 def test_a_hint_changes_no_verdict_and_its_certificates_are_orders() -> None:

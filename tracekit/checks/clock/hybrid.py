@@ -20,7 +20,7 @@ from tracekit.checks.clock.findings import (
     with_places,
 )
 from tracekit.checks.clock.hybrid_rules import HybridRules, Stamps, safe
-from tracekit.checks.clock.timed import Timed, absent_zeros, nothing_compared
+from tracekit.checks.clock.timed import Timed, absent_zeros, any_compared
 from tracekit.execution import Execution, Options
 from tracekit.order.hybrid import HybridError, largest_causes
 from tracekit.registry import check
@@ -104,7 +104,9 @@ def hybrid(execution: Execution, options: Options) -> CheckResult:
     doctor = HybridClocks.of(execution, physical.values, logical.values, physical.present & logical.present)
     findings, rules = doctor.findings(), doctor.rules
     spoiled = trace.set_aside.spoiling(lambda name: name in (*COLUMNS, "message"))
-    reasons = [*rules.doubts, *nothing_compared(execution, doctor.timed)]
+    if not (any_compared(execution, doctor.timed) or findings.causes or spoiled or halves):
+        return CheckResult(applicable=False)
+    reasons = [*rules.doubts]
     reasons += [f"{halves:,} events have one half of a timestamp ({' or '.join(COLUMNS)})"] if halves else []
     reasons += [f"{spoiled}: they may have had timestamps"] if spoiled else []
     return CheckResult(

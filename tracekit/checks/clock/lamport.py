@@ -20,7 +20,7 @@ from tracekit.checks.clock.findings import (
     undeclared_gaps,
     with_places,
 )
-from tracekit.checks.clock.timed import Timed, absent_zeros, nothing_compared
+from tracekit.checks.clock.timed import Timed, absent_zeros, any_compared
 from tracekit.checks.clock.unmatched import Unmatched
 from tracekit.execution import Execution, Options
 from tracekit.kernels.engine import kernels
@@ -86,6 +86,8 @@ def lamport(execution: Execution, options: Options) -> CheckResult:
     convention, trace = doctor.convention, execution.trace
     spoiled = trace.set_aside.spoiling(lambda name: name in ("lamport", "message"))
     absent = {"zeros taken as no timestamp": doctor.absent} if doctor.absent else {}
+    if not (any_compared(execution, doctor.timed) or findings.causes or unexplained or spoiled):
+        return CheckResult(applicable=False, facts=absent)
     return CheckResult(
         examined={"events": doctor.timed.count},
         violations=(*(doctor.violation(findings, i) for i in findings.shown(execution)), *impossible)[:SHOWN],
@@ -93,7 +95,6 @@ def lamport(execution: Execution, options: Options) -> CheckResult:
         method=f"local: previous event and send; {convention.words}",
         reasons=(
             *convention.doubts,
-            *nothing_compared(execution, doctor.timed),
             *unmatched.reasons(),
             *([f"{spoiled}: they may have had timestamps"] if spoiled else []),
         ),

@@ -71,13 +71,11 @@ def _timed(execution: Execution, present: Bool) -> Timed:
     return Timed(program, present, before, missed, restarted)
 
 
-def nothing_compared(execution: Execution, timed: Timed) -> tuple[str, ...]:
-    """As a reason: no timestamp has another one, before it at its process or at its send, that it could contradict."""
+def any_compared(execution: Execution, timed: Timed) -> bool:
+    """Whether some timestamp has another one, before it at its process or at its send, that it could contradict."""
     send_of = execution.messages.send_of
     rows = np.flatnonzero(timed.present)
-    if not len(rows) or (timed.before[rows] >= 0).any() or timed.present[send_of[rows]][send_of[rows] >= 0].any():
-        return ()
-    return ("no timestamp can be compared with another: one at most of each process, and none with that of its send",)
+    return bool((timed.before[rows] >= 0).any() or timed.present[send_of[rows]][send_of[rows] >= 0].any())
 
 
 def may_have_learned(execution: Execution) -> Bool:

@@ -13,6 +13,7 @@ from tracekit.checks.consistency.session_history import LISTED, SessionHistory, 
 from tracekit.checks.consistency.staleness_measure import CLOCKS, staleness_of
 from tracekit.checks.evidence import duration
 from tracekit.execution import Execution, Options
+from tracekit.history.sessions import READS
 from tracekit.registry import check
 from tracekit.results import CheckResult, Violation
 
@@ -20,7 +21,13 @@ SHOWN = 5
 """Values and replicas that a sentence names."""
 
 
-@check("consistency.eventual", applies=applies, columns=("f", "value"), measured=True)
+def _writes_occur(execution: Execution) -> bool:
+    """Whether clients called anything but reads: without it there is nothing to agree on."""
+    f = execution.trace.get("f")
+    return applies(execution) and f is not None and f.texts is not None and not set(f.texts.to_pylist()) <= READS
+
+
+@check("consistency.eventual", applies=_writes_occur, columns=("f", "value"), measured=True)
 def eventual(execution: Execution, options: Options) -> CheckResult:
     """Once nobody writes any more, all replicas come to answer alike.
 

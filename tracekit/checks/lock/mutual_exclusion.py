@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN, duration, times, violation
 from tracekit.checks.lock.facts import DECIDED
-from tracekit.checks.lock.gaps import ends_left_out
+from tracekit.checks.lock.gaps import ends_left_out, never_end
 from tracekit.checks.lock.holdings import NEVER, Holdings, decided, from_operations
 from tracekit.checks.lock.overlaps import Overlaps, overlaps
 from tracekit.checks.lock.told import begin_text, grants_occur, judged, skew_that_excuses
 from tracekit.execution import Execution, Options
 from tracekit.results import CheckResult, Violation
+
+Bool = NDArray[np.bool_]
 
 
 @domain_check("lock.mutual-exclusion", applies=grants_occur)
@@ -61,16 +64,37 @@ def mutual_exclusion(execution: Execution, options: Options) -> CheckResult:
     if not len(holdings):
         return CheckResult(applicable=False)
     found = overlaps(holdings)
+    silent = _at_silent_servers(holdings, found)
+    certain = Overlaps(found.first[~silent], found.second[~silent], found.open_first, found.open_second)
     return judged(
         execution,
         holdings,
-        len(found.first),
-        lambda: [_told(holdings, int(i), int(j)) for i, j in _firsts(found)],
+        len(certain.first),
+        lambda: [_told(holdings, int(i), int(j)) for i, j in _firsts(certain)],
         examined={"grants": len(holdings)},
         ends=() if from_operations(holdings) else ends_left_out(execution, DECIDED),
-        reasons=_undecided(holdings, found),
+        reasons=_undecided(holdings, found) + _not_told(holdings, found, silent),
         method="each grant against those after it, " + _by(holdings),
     )
+
+
+def _at_silent_servers(holdings: Holdings, found: Overlaps) -> Bool:
+    """Overlaps that rest on no end of a grant by a process that never records a release, though others do."""
+    execution = holdings.order.execution
+    if from_operations(holdings):
+        return np.zeros(len(found.first), np.bool_)
+    silent = never_end(execution, holdings.first[found.first], "lock.release")
+    if not holdings.order.total:
+        silent |= never_end(execution, holdings.first[found.second], "lock.release")
+    return silent
+
+
+def _not_told(holdings: Holdings, found: Overlaps, silent: Bool) -> tuple[str, ...]:
+    if not silent.any():
+        return ()
+    trace, row = holdings.order.execution.trace, int(holdings.first[found.first[silent][0]])
+    told = f"{trace.processes[trace.process[row]]} records grants, as {trace.event(row)}, and no lock.release"
+    return (f"{told}, though others do: {times(int(silent.sum()), 'grant')} may have been given back before another",)
 
 
 def _by(holdings: Holdings) -> str:
