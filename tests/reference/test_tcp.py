@@ -365,7 +365,12 @@ class TestNothingIsLeft:
         assert "of 1000000 operations" in str(caught.value.found)
 
 
-COMMAND = "import sys; from tracekit.cli.main import main; main(sys.argv[1:])"
+COMMAND = """
+import signal, sys
+from tracekit.cli.main import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it
+main(sys.argv[1:])
+"""
 ARGUMENTS = ["simulate", "raft", "--transport", "tcp", "--nodes", "3", "--operations", "1000000", "--faults", "none"]
 
 
