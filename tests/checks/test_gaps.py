@@ -32,9 +32,9 @@ UNSEEN = operations(("c1", "write", 1), ("c1", "write", 2), ("c1", "read", 1))
 BACK = operations(("c1", "write", 1), ("c1", "write", 2), ("c2", "read", 2), ("c2", "read", 1))
 
 
-def judged(rows: list[Row], name: str, skip: int) -> CheckResult:
-    """skip: from this row on, its process's places are two further."""
-    builder, places = TraceBuilder(), dict.fromkeys({row["process"] for row in rows}, 0)
+def judged(rows: list[Row], name: str, skip: int, start: int = 0) -> CheckResult:
+    """skip: from this row on, its process's places are two further. start: the first place of each process."""
+    builder, places = TraceBuilder(), dict.fromkeys({row["process"] for row in rows}, start)
     for number, row in enumerate(rows):
         places[row["process"]] += 2 * (number == skip)
         builder.add({**row, "seq": places[row["process"]]})
@@ -56,6 +56,8 @@ def judged(rows: list[Row], name: str, skip: int) -> CheckResult:
 )
 def test_what_was_not_recorded_may_explain_it(rows: list[Row], name: str, skip: int) -> None:
     assert judged(rows, name, len(rows)).verdict is Verdict.VIOLATED
+    assert judged(rows, name, len(rows), start=1).verdict is Verdict.VIOLATED, "places may count from 1"
+    assert judged(rows, name, len(rows), start=2).verdict is Verdict.UNKNOWN
     found = judged(rows, name, skip)
     assert found.verdict is Verdict.UNKNOWN
     assert any("not recorded (gaps in seq)" in reason for reason in found.reasons)

@@ -239,9 +239,7 @@ def _whole_until(trace: Trace, program: ProgramOrder, peer: NDArray[np.int64]) -
     until = np.diff(program.starts)
     if trace.set_aside.spoiling(lambda name: name in ("seq", "peer")):
         return np.zeros_like(until)
-    rows, firsts = program.rows, program.starts[:-1][until > 0]
-    step = np.diff(trace.seq[rows], prepend=0)
-    step[firsts] = trace.seq[rows[firsts]] + 1
+    rows, step = program.rows, program.steps(trace)
     nameless = trace.is_kind(Kind.SEND, Kind.RECEIVE)[rows] & (peer[rows] == NOBODY)
     doubts = rows[(step != 1) | nameless]
     np.minimum.at(until, trace.process[doubts], program.index[doubts])

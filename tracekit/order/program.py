@@ -72,13 +72,19 @@ class ProgramOrder:
         return self.rows[self.starts[code] : self.starts[code + 1]]
 
     def gaps(self, trace: Trace) -> NDArray[np.int64]:
-        """Rows before which places (seq) of their process are left out, ascending: what stood there was not recorded. A
-        first place that is not 0 counts; faults do not. O(n)."""
+        """Rows before which places (seq) of their process are left out, ascending: what stood there was not recorded.
+        Faults do not count. O(n)."""
         if self.counted:
             return self.rows[:0]
-        seq = trace.seq[self.rows]
-        step = np.diff(seq, prepend=0)
-        first = self.starts[:-1][np.diff(self.starts) > 0]
-        step[first] = seq[first] + 1
-        found = self.rows[step > 1]
+        found = self.rows[self.steps(trace) > 1]
         return np.sort(found[trace.kind[found] != Kind.FAULT])
+
+    def steps(self, trace: Trace) -> NDArray[np.int64]:
+        """By how many places each of `rows` is behind the one before it: 1 where none is left out, of a first one as
+        well. Places count from 0; from 1 where no process has a 0 and some begin with 1. Shape (n,). O(n)."""
+        seq = trace.seq[self.rows]
+        steps = np.diff(seq, prepend=0)
+        first = self.starts[:-1][np.diff(self.starts) > 0]
+        start = 1 if len(first) and int(seq[first].min()) == 1 else 0
+        steps[first] = seq[first] + 1 - start
+        return steps

@@ -86,7 +86,8 @@ def lamport(execution: Execution, options: Options) -> CheckResult:
     convention, trace = doctor.convention, execution.trace
     spoiled = trace.set_aside.spoiling(lambda name: name in ("lamport", "message"))
     absent = {"zeros taken as no timestamp": doctor.absent} if doctor.absent else {}
-    if not (any_compared(execution, doctor.timed) or findings.causes or unexplained or spoiled):
+    compared = any_compared(execution, doctor.timed) or unmatched.facts
+    if not (compared or findings.causes or unexplained or spoiled):
         return CheckResult(applicable=False, facts=absent)
     return CheckResult(
         examined={"events": doctor.timed.count},
