@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tracekit.checks.doubts import domain_check
 from tracekit.checks.evidence import SHOWN, duration, times, violation
 from tracekit.checks.lock.facts import DECIDED
-from tracekit.checks.lock.gaps import ends_left_out, never_end
+from tracekit.checks.lock.gaps import ends_left_out
 from tracekit.checks.lock.holdings import NEVER, Holdings, decided, from_operations
 from tracekit.checks.lock.overlaps import Overlaps, overlaps
 from tracekit.checks.lock.told import begin_text, grants_occur, judged, skew_that_excuses
@@ -16,6 +16,7 @@ from tracekit.execution import Execution, Options
 from tracekit.results import CheckResult, Violation
 
 Bool = NDArray[np.bool_]
+Int64 = NDArray[np.int64]
 
 
 @domain_check("lock.mutual-exclusion", applies=grants_occur)
@@ -64,8 +65,8 @@ def mutual_exclusion(execution: Execution, options: Options) -> CheckResult:
     if not len(holdings):
         return CheckResult(applicable=False)
     found = overlaps(holdings)
-    silent = _at_silent_servers(holdings, found)
-    certain = Overlaps(found.first[~silent], found.second[~silent], found.open_first, found.open_second)
+    left_out, who = _at_silent_servers(holdings, found)
+    certain = Overlaps(found.first[~left_out], found.second[~left_out], found.open_first, found.open_second)
     return judged(
         execution,
         holdings,
@@ -73,28 +74,38 @@ def mutual_exclusion(execution: Execution, options: Options) -> CheckResult:
         lambda: [_told(holdings, int(i), int(j)) for i, j in _firsts(certain)],
         examined={"grants": len(holdings)},
         ends=() if from_operations(holdings) else ends_left_out(execution, DECIDED),
-        reasons=_undecided(holdings, found) + _not_told(holdings, found, silent),
+        reasons=_undecided(holdings, found) + _not_told(left_out, who),
         method="each grant against those after it, " + _by(holdings),
     )
 
 
-def _at_silent_servers(holdings: Holdings, found: Overlaps) -> Bool:
-    """Overlaps that rest on no end of a grant by a process that never records a release, though others do."""
+def _at_silent_servers(holdings: Holdings, found: Overlaps) -> tuple[Bool, str]:
+    """Overlaps that rest on the end of a grant which a process may have left out: one that grants and never records a
+    release, though others do. Who grants the lock to itself tells of its end itself. And the name of such a process."""
     execution = holdings.order.execution
-    if from_operations(holdings):
-        return np.zeros(len(found.first), np.bool_)
-    silent = never_end(execution, holdings.first[found.first], "lock.release")
+    trace, nobody = execution.trace, np.zeros(len(found.first), np.bool_)
+    granting, giving = (np.unique(trace.process[trace.named(name)]) for name in ("lock.grant", "lock.release"))
+    silent = np.setdiff1d(granting, giving)
+    if from_operations(holdings) or not len(giving) or not len(silent):
+        return nobody, ""
+    own = np.array([trace.process_code(name) for name in holdings.facts.holders], np.int64)
+
+    def unended(i: Int64) -> Bool:
+        at = trace.process[holdings.first[i]]
+        found: Bool = np.isin(at, silent) | (own[holdings.holder[i]] != at)
+        return found
+
+    left_out = unended(found.first)
     if not holdings.order.total:
-        silent |= never_end(execution, holdings.first[found.second], "lock.release")
-    return silent
+        left_out |= unended(found.second)
+    return left_out, trace.processes[int(silent[0])]
 
 
-def _not_told(holdings: Holdings, found: Overlaps, silent: Bool) -> tuple[str, ...]:
-    if not silent.any():
+def _not_told(left_out: Bool, who: str) -> tuple[str, ...]:
+    if not left_out.any():
         return ()
-    trace, row = holdings.order.execution.trace, int(holdings.first[found.first[silent][0]])
-    told = f"{trace.processes[trace.process[row]]} records grants, as {trace.event(row)}, and no lock.release"
-    return (f"{told}, though others do: {times(int(silent.sum()), 'grant')} may have been given back before another",)
+    grants = times(int(left_out.sum()), "grant")
+    return (f"{who} records grants and no lock.release, though others do: {grants} may have been over before another",)
 
 
 def _by(holdings: Holdings) -> str:
