@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("protocols", nargs="*", choices=["all", *sorted(protocols())], default="all")
     parser.add_argument("--events", type=int, default=1_000_000)
     arguments = parser.parse_args()
-    names = sorted(protocols()) if arguments.protocols == "all" else arguments.protocols
+    names = sorted(protocols()) if "all" in arguments.protocols else arguments.protocols
     print("protocol              events  simulated/s   analyze      peak  x stream  s a million  exit")
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
