@@ -211,6 +211,17 @@ def test_another_file_is_refused(tmp_path: Path) -> None:
     assert caught.value.code == "TK201"
 
 
+def test_what_is_no_plainer_when_written_plainly_is_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "history.edn"
+    path.write_bytes(
+        b"{:process 0 :type :ok\0 :f :read :value 3}\n"
+        b"{:process 0 :type :invoke :f :write :value 7}\n{:process 0 :type :ok :f :write :value 7}\n"
+    )
+    (trace,) = FORMAT.read(path)
+    assert len(trace) == 2 and trace.set_aside.count == 1
+    assert trace.set_aside.first[0].place == "history.edn:1"
+
+
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=damaged(LINES, JSON, INDEPENDENT.encode(), b"[{:process 0 :type :ok :f :txn :value [[:r :x [1 #_2]]]}]"))
 def test_damaged_files_are_survived(tmp_path: Path, data: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,13 +78,21 @@ def is_json(data: bytes) -> bool:
 
 
 def scan(data: bytes, as_json: bool, keep: tuple[str, ...]) -> Maps:
-    """All maps of the text. A map that does not end on its line is looked for across lines where that finds more."""
+    """All maps of the text. Those that cannot be taken apart as they stand are written plainly, and scanned again."""
+    maps = _scan_lines(data, as_json, keep)
+    for written in (_plainly, _as_an_error):
+        if as_json or not (maps.status == UNUSUAL).any():
+            break
+        maps = _scan_lines(_rewritten(maps, written), as_json, keep)
+    return maps
+
+
+def _scan_lines(data: bytes, as_json: bool, keep: tuple[str, ...]) -> Maps:
+    """A map that does not end on its line is looked for across lines where that finds more."""
     maps = _scan(data, as_json, keep, one_line=True)
     if (maps.status > UNUSUAL).any():
         across = _scan(data, as_json, keep, one_line=False)
         maps = across if (across.status <= UNUSUAL).sum() > (maps.status <= UNUSUAL).sum() else maps
-    if (maps.status == UNUSUAL).any() and not as_json:
-        return scan(_rewritten(maps), as_json, keep)
     return maps
 
 
@@ -145,19 +154,27 @@ def _name(key: str, known: list[str]) -> str:
     return name
 
 
-def _rewritten(maps: Maps) -> bytes:
-    """The text with maps that the scanner cannot take apart (discards, odd keys) written plainly, on the same lines."""
+def _rewritten(maps: Maps, written: Callable[[str], str]) -> bytes:
+    """The text with maps that the scanner cannot take apart (discards, odd keys) written otherwise, on their lines."""
     data, parts, end = maps.source.data, [], 0
     for row in np.flatnonzero(maps.status == UNUSUAL).tolist():
         start, stop = maps.spans[row].tolist()
         text = maps.text(row)
-        try:
-            plain = edn.plain_map(edn.parse(text))
-        except edn.EdnError as error:
-            plain = f'"{error}"'.replace("\\", "/")
-        parts += [data[end:start], plain.encode(), b"\n" * text.count("\n")]
+        parts += [data[end:start], written(text).encode(), b"\n" * text.count("\n")]
         end = stop
     return b"".join([*parts, data[end:]])
+
+
+def _plainly(text: str) -> str:
+    try:
+        return edn.plain_map(edn.parse(text))
+    except edn.EdnError as error:
+        return f'"{error}"'.replace("\\", "/")
+
+
+def _as_an_error(text: str) -> str:
+    """For what is no plainer when it is written plainly: a keyword with a zero byte."""
+    return '"the map cannot be read"'
 
 
 def canonical_edn(text: str) -> str | None:
