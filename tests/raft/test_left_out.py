@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from random import Random
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.deletions import correct_run, selections, violated, without
@@ -14,6 +14,7 @@ from tests.strategies import examples
 
 @examples(12)
 @given(st.integers(0, 15), st.integers(0, 2**32), st.booleans())
+@example(6, 0, False)  # a vote that shows only once entries of its term are there
 def test_sorts_of_events_left_out(seed: int, drawn: int, indexed: bool) -> None:
     trace = correct_run("raft", seed, 3)
     for left_out in selections(trace, Random(drawn), 4):

@@ -37,8 +37,10 @@ def vote_up_to_date(execution: Execution, options: Options) -> CheckResult:
         raft.message_log_term) or its log.
 
     Cannot see
-        A vote given before the voter's recording began. A candidate whose request does not tell the truth about its
-        log. A vote in an event that changes the voter's log as well is unknown.
+        A vote given before the voter's recording began, or before the first event that shows it: where the voter's log
+        has entries of the vote's term by then, and the request was not received in that event, it is unknown. A
+        candidate whose request does not tell the truth about its log. A vote in an event that changes the voter's log
+        as well is unknown.
 
     Cost
         Sorting the votes; linear in the events otherwise.
@@ -55,8 +57,11 @@ def vote_up_to_date(execution: Execution, options: Options) -> CheckResult:
     own = _Last(logs.last_term[place - 1], logs.last_index[place - 1], place - 1)
     now = _Last(logs.last_term[place], logs.last_index[place], place)
     steady = (own.term == now.term) & (own.index == now.index)
-    asked = _asked(history, logs, given, mine)
-    judged = own.known & asked.known & steady
+    requested = _requested(history, given, mine)
+    asked = _asked(history, logs, given, mine, requested)
+    # Entries of a term are there only once its leader is: who has some voted before, where its request is not recorded.
+    late = ~requested & (own.term >= given.term[mine])
+    judged = own.known & asked.known & steady & ~late
     behind = (asked.term < own.term) | ((asked.term == own.term) & (asked.index < own.index))
     broken = np.flatnonzero(judged & behind)
     broken = broken[np.argsort(given.term[mine[broken]], kind="stable")]
@@ -65,7 +70,9 @@ def vote_up_to_date(execution: Execution, options: Options) -> CheckResult:
         odd = int(np.flatnonzero(~judged)[0])
         whose = "voter's" if not own.known[odd] else "candidate's" if not asked.known[odd] else ""
         why = "the voter's log changed in the same event"
-        if whose:
+        if late[odd]:
+            why = f"the voter has entries of term {int(given.term[mine[odd]])} already, so it voted before that event"
+        elif whose:
             why = f"the last entry of the {whose} log is not recorded (raft.last_index, raft.last_term, or the entries)"
         first = execution.trace.event(int(history.rows[place[odd]]))
         reasons = (f"{times(int((~judged).sum()), 'vote')} of {len(mine)} cannot be judged: at {first}, {why}",)
@@ -95,15 +102,24 @@ class _Last:
         return int(self.term[i]), int(self.index[i]), int(self.place[i])
 
 
-def _asked(history: RaftHistory, logs: RaftLogs, given: Votes, mine: Int64) -> _Last:
+def _requested(history: RaftHistory, given: Votes, mine: Int64) -> Bool:
+    """Which votes are recorded where the candidate's request was received."""
+    place = given.place[mine]
+    here = history.named("raft.request_vote")[place] & history.kind(Kind.RECEIVE)[place]
+    for name in ("raft.message_log_term", "raft.message_index"):
+        here &= history.column(name)[place] >= 0
+    same = history.column("raft.message_term")[place] == given.term[mine]
+    found: Bool = here & same & (history.peer()[place] == given.candidate[mine])
+    return found
+
+
+def _asked(history: RaftHistory, logs: RaftLogs, given: Votes, mine: Int64, here: Bool) -> _Last:
     """The candidate's last entry: from the request received in the event, else from any request of that candidate and
     term (the most up-to-date one, so that nothing is claimed that a repeated candidacy excuses), else from its log."""
     place, term, candidate = given.place[mine], given.term[mine], given.candidate[mine]
     last_term, last_index = history.column("raft.message_log_term"), history.column("raft.message_index")
     message_term, peer = history.column("raft.message_term"), history.peer()
     request = history.named("raft.request_vote") & (last_term >= 0) & (last_index >= 0) & (message_term >= 0)
-    here = request[place] & history.kind(Kind.RECEIVE)[place]
-    here &= (message_term[place] == term) & (peer[place] == candidate)
     out = _Last(np.full(len(mine), UNKNOWN), np.full(len(mine), UNKNOWN), np.full(len(mine), UNKNOWN))
 
     def take(which: Int64, of: Int64, terms: Int64, indexes: Int64) -> None:
